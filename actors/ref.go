@@ -1,0 +1,94 @@
+package actors
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// A KindName names a kind of actor: "player", "room". Declare it as a constant: a variable that is used inside its own
+// behaviour would be an initialization cycle.
+type KindName string
+
+// Ref names the actor of this kind with the given id.
+func (k KindName) Ref(id string) Ref { return Ref{Kind: k, ID: id} }
+
+// A Ref names an actor for life, wherever it runs. It is comparable; the zero Ref names nobody.
+type Ref struct {
+	Kind KindName
+	ID   string
+}
+
+// Kinds of the runtime's own.
+const (
+	SessionKind KindName = "session" // one client's connection; see SessionRef
+	NodeKind    KindName = "node"    // a node itself: id is the node's name
+)
+
+// MaxRef bounds kind and id together, in bytes: they are a key of 255 bytes in the store.
+const MaxRef = 200
+
+// IsZero reports whether the Ref names nobody.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+func (r Ref) String() string { return string(r.Kind) + "/" + r.ID }
+
+// Check says what is wrong with a Ref: empty parts, a slash or a NUL in the kind, text that is not UTF-8, or too long.
+func (r Ref) Check() error {
+	switch {
+	case r.Kind == "" || r.ID == "":
+		return fmt.Errorf("actors: ref %q lacks a kind or an id", r)
+	case len(r.Kind)+len(r.ID) > MaxRef:
+		return fmt.Errorf("actors: ref %.40q... is %d bytes, the bound is %d", r, len(r.Kind)+len(r.ID), MaxRef)
+	case strings.ContainsAny(string(r.Kind), "/\x00") || strings.Contains(r.ID, "\x00"):
+		return fmt.Errorf("actors: ref %q: no slash in a kind, no NUL anywhere", r)
+	case !utf8.ValidString(r.ID) || !utf8.ValidString(string(r.Kind)):
+		return fmt.Errorf("actors: ref %q is not UTF-8", r)
+	}
+	return nil
+}
+
+// ParseRef reads what String wrote.
+func ParseRef(s string) (Ref, error) {
+	kind, id, ok := strings.Cut(s, "/")
+	r := Ref{Kind: KindName(kind), ID: id}
+	if !ok {
+		return Ref{}, fmt.Errorf("actors: %q is no ref; it is written kind/id", s)
+	}
+	return r, r.Check()
+}
+
+// Shard is the number, below shards, of the shard that the actor belongs to. It mixes well over kind and id, so that
+// ids which differ in their last digit only are spread evenly.
+func (r Ref) Shard(shards int) int {
+	h := fnv.New64a()
+	h.Write([]byte(r.Kind))
+	h.Write([]byte{0})
+	h.Write([]byte(r.ID))
+	x := h.Sum64() // FNV alone is weak in its high bits; finish as splitmix64 does
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return int((x ^ x>>31) % uint64(shards))
+}
+
+// SessionRef names a session. The name says which node holds it and which codec its client speaks, so that whoever has
+// the name can send to it without asking anyone. Incarnation is the gate process's.
+func SessionRef(gate string, c wire.Codec, incarnation, serial uint64) Ref {
+	return Ref{SessionKind, gate + "." + c.String() + "." + strconv.FormatUint(incarnation, 36) + "." +
+		strconv.FormatUint(serial, 36)}
+}
+
+// SessionPlace takes a session's name apart: the node that holds it and the codec of its client.
+func (r Ref) SessionPlace() (gate string, c wire.Codec, ok bool) {
+	if r.Kind != SessionKind {
+		return "", 0, false
+	}
+	gate, rest, _ := strings.Cut(r.ID, ".")
+	name, _, ok := strings.Cut(rest, ".")
+	c, err := wire.ParseCodec(name)
+	return gate, c, ok && err == nil
+}
