@@ -1,11 +1,13 @@
-// Package wire is the lowest floor: numbers and bytes. It knows the catalogue that says which number is which Go
-// type, the codecs that turn such a type into bytes and back, and the frames that carry the bytes over a socket.
+// Package wire is the lowest floor: numbers and bytes. It knows the catalogue that says which
+// number is which Go type, the codecs that turn such a type into bytes and back, and the frames
+// that carry the bytes over a socket.
 //
-// It promises that a number means one thing on the client's socket, on the link between nodes and in a recording. It
-// knows nothing of actors, sessions or nodes.
+// It promises that a number means one thing on the client's socket, on the link between nodes and
+// in a recording. It knows nothing of actors, sessions or nodes.
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -30,20 +32,20 @@ func (d Direction) String() string {
 	return [...]string{"none", "in", "out", "internal"}[d]
 }
 
-// A Type is one line of the catalogue: a number, the Go type it stands for, and what may be done with it. It is
-// read-only once the catalogue is made.
+// A Type is one line of the catalogue: a number, the Go type it stands for, and what may be done
+// with it. It is read-only once the catalogue is made.
 type Type struct {
 	Number    uint32
 	Name      string // the Go type's name without its package, as clients know it
 	Direction Direction
 	Public    bool               // In: served before login
-	Retry     bool               // In: the gate sends it again when the owner died; the entity keeps its reply
-	Durable   bool               // Internal: stored by the sender until the receiver has confirmed it
+	Retry     bool               // In: sent again by the gate when the owner died
+	Durable   bool               // Internal: stored by the sender until it is confirmed
 	Lossy     bool               // Out: dropped for a client that does not keep up
-	Latest    func(any) string   // Out: of several waiting for one client, only the newest of each key is kept
-	RateN     int                // In: at most RateN per RatePer and session; 0: only the session's own limit
+	Latest    func(any) string   // Out: only the newest of each key waits for one client
+	RateN     int                // In: at most RateN per RatePer; 0: the session's limit
 	RatePer   time.Duration      // In: see RateN
-	Within    time.Duration      // In: the deadline of a request, counted at the gate; 0: the gate's default
+	Within    time.Duration      // In: a request's deadline; 0: the gate's default
 	goType    reflect.Type       // the struct, not the pointer
 	proto     bool               // the type is a protobuf message
 	malformed error              // why this entry cannot stand in a catalogue
@@ -80,13 +82,15 @@ type OutEntry[M any] struct{ t *Type }
 // InternalEntry is a message between actors only.
 type InternalEntry[M any] struct{ t *Type }
 
-// In declares a message that clients may send. M is a pointer to a struct. An In may also be sent between actors.
+// In declares a message that clients may send. M is a pointer to a struct. An In may also be sent
+// between actors.
 func In[M any](number uint32) InEntry[M] { return InEntry[M]{newType[M](number, DirIn)} }
 
 // Out declares a message that clients receive, as a reply or as a push. M is a pointer to a struct.
 func Out[M any](number uint32) OutEntry[M] { return OutEntry[M]{newType[M](number, DirOut)} }
 
-// Internal declares a message between actors; a client that sends its number is answered UNKNOWN_NUMBER.
+// Internal declares a message between actors; a client that sends its number is answered
+// UNKNOWN_NUMBER.
 func Internal[M any](number uint32) InternalEntry[M] {
 	return InternalEntry[M]{newType[M](number, DirInternal)}
 }
@@ -98,7 +102,8 @@ func (e InternalEntry[M]) line() *Type { return e.t }
 // Public lets a session send it before it is logged in.
 func (e InEntry[M]) Public() InEntry[M] { e.t.Public = true; return e }
 
-// Retry lets the gate send a request again when the node that had it died; it is never handled twice.
+// Retry lets the gate send a request again when the node that had it died; it is never handled
+// twice.
 func (e InEntry[M]) Retry() InEntry[M] { e.t.Retry = true; return e }
 
 // Rate bounds how many of it one session may send: n each per, beside the session's own limit.
@@ -110,8 +115,8 @@ func (e InEntry[M]) Rate(n int, per time.Duration) InEntry[M] {
 // Within sets the deadline of a request with this number, counted from its arrival at the gate.
 func (e InEntry[M]) Within(d time.Duration) InEntry[M] { e.t.Within = d; return e }
 
-// Latest keeps, of several pushes that wait for one client, only the newest of each key. The key must name whose
-// state the message tells, or different players' states are merged.
+// Latest keeps, of several pushes that wait for one client, only the newest of each key. The key
+// must name whose state the message tells, or different players' states are merged.
 func (e OutEntry[M]) Latest(key func(M) string) OutEntry[M] {
 	e.t.Latest = func(msg any) string { return key(msg.(M)) }
 	return e
@@ -124,7 +129,8 @@ func newType[M any](number uint32, d Direction) *Type {
 	pointer := reflect.TypeFor[M]()
 	t := &Type{Number: number, Direction: d, Name: pointer.String()}
 	if pointer.Kind() != reflect.Pointer || pointer.Elem().Kind() != reflect.Struct {
-		t.malformed = fmt.Errorf("wire: number %d: %s must be a pointer to a struct", number, pointer)
+		t.malformed = fmt.Errorf("wire: number %d: %s must be a pointer to a struct",
+			number, pointer)
 		return t
 	}
 	t.goType = pointer.Elem()
@@ -142,8 +148,8 @@ type Catalogue struct {
 	errs     []error
 }
 
-// Messages makes a catalogue. A number or a type that stands twice, a number below FirstGameNumber and a type that is
-// not a pointer to a struct are kept for Err to report, all of them.
+// Messages makes a catalogue. A number or a type that stands twice, a number below FirstGameNumber
+// and a type that is not a pointer to a struct are kept for Err to report, all of them.
 func Messages(entries ...Entry) Catalogue {
 	c := Catalogue{byNumber: map[uint32]*Type{}, byType: map[reflect.Type]*Type{}}
 	for _, e := range entries {
@@ -156,7 +162,8 @@ func Messages(entries ...Entry) Catalogue {
 	return c
 }
 
-// Runtime makes the catalogue of the runtime's own messages, whose numbers lie below FirstGameNumber.
+// Runtime makes the catalogue of the runtime's own messages, whose numbers lie below
+// FirstGameNumber.
 func Runtime(entries ...Entry) Catalogue {
 	c := Catalogue{byNumber: map[uint32]*Type{}, byType: map[reflect.Type]*Type{}}
 	for _, e := range entries {
@@ -183,18 +190,22 @@ func (c *Catalogue) add(t *Type) {
 		return
 	}
 	if other := c.byNumber[t.Number]; other != nil {
-		c.errs = append(c.errs, fmt.Errorf("wire: number %d stands for both %s and %s; give one of them another",
+		c.errs = append(c.errs, fmt.Errorf(
+			"wire: number %d stands for both %s and %s; give one of them another",
 			t.Number, other.goType, t.goType))
 		return
 	}
 	if other := c.byType[t.goType]; other != nil {
-		c.errs = append(c.errs, fmt.Errorf("wire: %s has two numbers, %d and %d; a type stands once",
+		c.errs = append(c.errs, fmt.Errorf(
+			"wire: %s has two numbers, %d and %d; a type stands once",
 			t.goType, other.Number, t.Number))
 		return
 	}
 	c.byNumber[t.Number] = t
 	c.byType[t.goType] = t
-	at, _ := slices.BinarySearchFunc(c.all, t, func(a, b *Type) int { return int(a.Number) - int(b.Number) })
+	at, _ := slices.BinarySearchFunc(c.all, t, func(a, b *Type) int {
+		return cmp.Compare(a.Number, b.Number)
+	})
 	c.all = slices.Insert(c.all, at, t)
 }
 

@@ -42,11 +42,12 @@ func ParseCodec(name string) (Codec, error) {
 	return 0, fmt.Errorf("wire: no codec %q; there are json and proto", name)
 }
 
-// ErrNoCodec means that a type cannot travel in the codec asked for: a plain struct in a protobuf session.
+// ErrNoCodec means that a type cannot travel in the codec asked for: a plain struct in a protobuf
+// session.
 var ErrNoCodec = errors.New("wire: a plain struct travels as JSON only")
 
-// Encode writes a message of this type. The result belongs to the caller. JSON is canonical: the same message gives
-// the same bytes in every build.
+// Encode writes a message of this type. The result belongs to the caller. JSON is canonical: the
+// same message gives the same bytes in every build.
 func (t *Type) Encode(c Codec, msg any) ([]byte, error) {
 	if c == 0 || c >= codecs || t.encode[c] == nil {
 		return nil, fmt.Errorf("%s in %s: %w", t, c, ErrNoCodec)
@@ -54,7 +55,8 @@ func (t *Type) Encode(c Codec, msg any) ([]byte, error) {
 	return t.encode[c](msg)
 }
 
-// Decode reads a message of this type; an empty JSON body is the zero message. The result keeps nothing of body.
+// Decode reads a message of this type; an empty JSON body is the zero message. The result keeps
+// nothing of body.
 func (t *Type) Decode(c Codec, body []byte) (any, error) {
 	if c == 0 || c >= codecs || t.decode[c] == nil {
 		return nil, fmt.Errorf("%s in %s: %w", t, c, ErrNoCodec)
@@ -91,10 +93,13 @@ func (t *Type) bindCodecs() {
 	t.encode[Proto] = func(msg any) ([]byte, error) {
 		return proto.MarshalOptions{Deterministic: true}.Marshal(msg.(proto.Message))
 	}
-	t.decode[Proto] = func(b []byte, into any) error { return proto.Unmarshal(b, into.(proto.Message)) }
+	t.decode[Proto] = func(b []byte, into any) error {
+		return proto.Unmarshal(b, into.(proto.Message))
+	}
 }
 
-// encodeProtoJSON compacts, because protojson puts in spaces that differ from build to build on purpose.
+// encodeProtoJSON compacts, because protojson puts in spaces that differ from build to build on
+// purpose.
 func encodeProtoJSON(msg any) ([]byte, error) {
 	loose, err := protojson.Marshal(msg.(proto.Message))
 	if err != nil {
