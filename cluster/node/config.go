@@ -1,0 +1,245 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// The runtime's own roles. Any other name is a role of the game's, and actors.Kind.Role says who
+// lives there.
+const (
+	RoleGate     = "gate"
+	RoleGame     = "game"
+	RolePersist  = "persist"
+	RoleAdmin    = "admin"
+	RoleRegistry = "registry"
+)
+
+// The stores that persist.store names.
+const (
+	StoreEmbedded = "embedded" // SQLite in a file under cluster.data
+	StoreMySQL    = "mysql"    // MySQL 8 or MariaDB at persist.dsn
+	StoreMemory   = "memory"   // gone at the end: for tests
+)
+
+// A Config is what one runtime.toml says, checked and complete: copies are expanded, defaults
+// filled in, secrets read, paths absolute. It describes the whole cluster; a process is started as
+// one of its Nodes. It does not change.
+//
+// The fields are described one by one in the table of keys (config_key.go), with default and bound.
+type Config struct {
+	Path    string // of the file, absolute
+	Cluster ClusterConfig
+	Nodes   []NodeConfig // as in the file; a registry that `etcd = "embedded"` implies comes first
+	Gate    GateConfig
+	Actors  ActorsConfig
+	Persist PersistConfig
+	places  map[string]place // of keys and tables in the file, by dotted path
+}
+
+// ClusterConfig is the table [cluster].
+type ClusterConfig struct {
+	Name         string
+	Etcd         Etcd
+	EtcdPort     int
+	Data         string // absolute
+	Lease        time.Duration
+	Shards       int
+	DrainTimeout time.Duration
+}
+
+// Etcd says where membership and ownership live.
+type Etcd struct {
+	Embedded  bool     // in the node with the role registry, which `up` starts
+	Endpoints []string // host:port of a client listener each, of the embedded one as well
+}
+
+// NodeConfig is a table [node.NAME], or one copy of it.
+type NodeConfig struct {
+	Name   string // game-2
+	Table  string // game: the name in the file that this node is a copy of
+	Roles  []string
+	Count  int    // 0: not a copy
+	Listen string // host:port for the link; port 0: any
+	TCP    string // client listener; "" none
+	WS     string // client listener; "" none
+	HTTP   string // metrics and health, on admin nodes the page; "" none
+	Host   string // name of the machine that starts it; "" any
+	Weight int    // share of the shards, relative to the other nodes'
+}
+
+// GateConfig is the table [gate]: what a client may do and how long it may take.
+type GateConfig struct {
+	HelloWithin    time.Duration
+	FrameMax       Bytes
+	Rate           int // messages a second and session
+	Burst          int
+	RateCloseAfter time.Duration
+	AddressOpen    int // connections of one address
+	AddressNew     int // connections a second of one address
+	Handshakes     int
+	Trusted        []string // networks
+	QueueFrames    int
+	QueueBytes     Bytes
+	Heartbeat      time.Duration
+	DeadAfter      time.Duration
+	Origins        []string
+	Within         time.Duration // deadline of a request
+}
+
+// ActorsConfig is the table [actors].
+type ActorsConfig struct {
+	Slow        time.Duration
+	Mailbox     int
+	MailboxWarn int
+	IdleAfter   time.Duration
+}
+
+// PersistConfig is the table [persist].
+type PersistConfig struct {
+	Store      string
+	DSN        string // the secret itself, never printed
+	FlushEvery time.Duration
+	Writers    int
+	BatchRows  int
+	BatchBytes Bytes
+	CacheBytes Bytes
+	Pending    Bytes
+}
+
+// Bytes is a size; files say "64KiB", "1MiB", "2GiB" or a plain number.
+type Bytes int64
+
+func (b Bytes) String() string {
+	for _, u := range units {
+		if b >= u.size && b%u.size == 0 {
+			return strconv.FormatInt(int64(b/u.size), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
+// Load reads and checks a file. With kinds it also compares the file's roles with them, as
+// CheckRoles does. The error is Problems, with everything that is wrong, or that of reading the
+// file.
+func Load(path string, kinds []KindRole) (*Config, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("node: finding %s: %w", path, err)
+	}
+	text, err := os.ReadFile(abs)
+	if err != nil {
+		return nil, fmt.Errorf("node: reading the configuration: %w", err)
+	}
+	return Parse(abs, text, os.LookupEnv, kinds)
+}
+
+// Env finds an environment variable, as os.LookupEnv does.
+type Env func(name string) (string, bool)
+
+// Parse is Load of a text; secrets come from env. Problems name the file by its last element.
+func Parse(path string, text []byte, env Env, kinds []KindRole) (*Config, error) {
+	r := newReading(path, text, env)
+	r.apply()
+	r.expand()
+	if r.whole {
+		r.check()
+	}
+	c := r.config
+	if kinds != nil && r.whole {
+		r.problems = append(r.problems, roleProblems(c, kinds)...)
+	}
+	if len(r.problems) > 0 {
+		return nil, r.problems.sorted()
+	}
+	return c, nil
+}
+
+// Node finds a node by its name.
+func (c *Config) Node(name string) (NodeConfig, bool) {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			return n, true
+		}
+	}
+	return NodeConfig{}, false
+}
+
+// With lists the nodes that have a role.
+func (c *Config) With(role string) []NodeConfig {
+	var with []NodeConfig
+	for _, n := range c.Nodes {
+		if n.Has(role) {
+			with = append(with, n)
+		}
+	}
+	return with
+}
+
+// RunDir holds the run files and control sockets of the nodes on this machine.
+func (c *Config) RunDir() string { return filepath.Join(c.Cluster.Data, "run") }
+
+// LogDir holds one log file for each node that `up` started.
+func (c *Config) LogDir() string { return filepath.Join(c.Cluster.Data, "log") }
+
+// BinDir holds the binaries that nodes run, by build.
+func (c *Config) BinDir() string { return filepath.Join(c.Cluster.Data, "bin") }
+
+// EtcdDir holds the embedded registry's files.
+func (c *Config) EtcdDir() string { return filepath.Join(c.Cluster.Data, "etcd") }
+
+// StoreFile is the embedded store's file.
+func (c *Config) StoreFile() string {
+	return filepath.Join(c.Cluster.Data, c.Cluster.Name+".db")
+}
+
+// Has says whether the node has a role.
+func (n NodeConfig) Has(role string) bool { return slices.Contains(n.Roles, role) }
+
+// Here says whether the machine called host starts this node.
+func (n NodeConfig) Here(host string) bool { return n.Host == "" || n.Host == host }
+
+// A Listener is one address of a node, under the key that gave it.
+type Listener struct {
+	Key     string // listen, tcp, ws, http; etcd_port and its peer for a registry
+	Address string
+}
+
+// Listeners lists what a node listens on, ports 0 included.
+func (c *Config) Listeners(n NodeConfig) []Listener {
+	var all []Listener
+	for _, key := range addressKeys {
+		if a := n.address(key); *a != "" {
+			all = append(all, Listener{key, *a})
+		}
+	}
+	if n.Has(RoleRegistry) {
+		port := c.Cluster.EtcdPort
+		all = append(all, Listener{"etcd_port", loopback(port)},
+			Listener{"etcd_port + 1", loopback(port + 1)})
+	}
+	return all
+}
+
+// addressKeys are the keys of a node that hold an address.
+var addressKeys = [...]string{"listen", "tcp", "ws", "http"}
+
+func (n *NodeConfig) address(key string) *string {
+	switch key {
+	case "listen":
+		return &n.Listen
+	case "tcp":
+		return &n.TCP
+	case "ws":
+		return &n.WS
+	default:
+		return &n.HTTP
+	}
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

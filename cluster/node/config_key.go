@@ -1,0 +1,179 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// A key is one line that runtime.toml may hold. This table is the whole language of the file: what
+// is not here is an unknown key, and `check --keys` prints it.
+type key struct {
+	name  string // table and key; * is a node's name
+	value string // default, as text; "" is the zero value
+	bound bound
+	doc   string                         // one sentence
+	field func(*Config, *NodeConfig) any // where the value goes; its type says what is expected
+}
+
+// keys is the table, in the order in which a file is best read.
+var keys = [...]key{
+	{"cluster.name", "firefly", named, "Name of the cluster; nodes of different names never meet.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.Name }},
+	{"cluster.etcd", "embedded", anything,
+		"Where membership lives: \"embedded\", or a list of host:port.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.Etcd }},
+	{"cluster.etcd_port", "9470", number(1, 65534),
+		"Client port of the embedded etcd; its peer port is the next one.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.EtcdPort }},
+	{"cluster.data", ".firefly", filled,
+		"Directory for run files, logs and embedded stores, relative to this file.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.Data }},
+	{"cluster.lease", "5s", lasting(2*time.Second, time.Minute),
+		"How long a silent node keeps its shards.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.Lease }},
+	{"cluster.shards", "256", number(1, 4096),
+		"Parts that each role's entities are dealt out in; fixed once rows exist.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.Shards }},
+	{"cluster.drain_timeout", "30s", lasting(time.Second, 10*time.Minute),
+		"How long a node may take to stop.",
+		func(c *Config, _ *NodeConfig) any { return &c.Cluster.DrainTimeout }},
+
+	{"node.*.roles", "", anything,
+		"What the node does: gate, persist, admin, registry, or roles of the game's own.",
+		func(_ *Config, n *NodeConfig) any { return &n.Roles }},
+	{"node.*.count", "", number(1, maxCopies), "How many copies: game becomes game-1, game-2, ...",
+		func(_ *Config, n *NodeConfig) any { return &n.Count }},
+	{"node.*.listen", "127.0.0.1:0", address,
+		"Where other nodes reach it; a + after the port: one up per copy.",
+		func(_ *Config, n *NodeConfig) any { return &n.Listen }},
+	{"node.*.tcp", "", address, "Where a gate takes clients over TCP.",
+		func(_ *Config, n *NodeConfig) any { return &n.TCP }},
+	{"node.*.ws", "", address, "Where a gate takes clients over WebSocket.",
+		func(_ *Config, n *NodeConfig) any { return &n.WS }},
+	{"node.*.http", "", address,
+		"Where it serves /metrics, /healthz, /readyz; on an admin node also the pages.",
+		func(_ *Config, n *NodeConfig) any { return &n.HTTP }},
+	{"node.*.host", "", anything,
+		"Name of the machine that starts it; without: the one where `up` runs.",
+		func(_ *Config, n *NodeConfig) any { return &n.Host }},
+	{"node.*.weight", "100", number(1, 10000),
+		"Its share of the shards, relative to other nodes of the role.",
+		func(_ *Config, n *NodeConfig) any { return &n.Weight }},
+
+	{"gate.hello_within", "5s", lasting(100*time.Millisecond, time.Minute),
+		"A connection without Hello is closed then.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.HelloWithin }},
+	{"gate.frame_max", "64KiB", sized(1<<10, 8<<20), "Longest body that a client may send.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.FrameMax }},
+	{"gate.rate", "60", number(1, 100000), "Messages a second that a session may send.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Rate }},
+	{"gate.burst", "120", number(1, 1000000),
+		"Messages that a session may send at once after a rest.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Burst }},
+	{"gate.rate_close_after", "3s", lasting(100*time.Millisecond, time.Hour),
+		"A session over its rate for so long is closed.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.RateCloseAfter }},
+	{"gate.address_open", "1000", number(1, 1000000), "Open connections of one address.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.AddressOpen }},
+	{"gate.address_new", "200", number(1, 1000000), "New connections a second of one address.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.AddressNew }},
+	{"gate.handshakes", "1000", number(1, 1000000),
+		"Connections that have not said Hello yet, all together.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Handshakes }},
+	{"gate.trusted", "", networks,
+		"Networks without limits per address, such as \"10.0.0.0/8\"; loopback always is.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Trusted }},
+	{"gate.queue_frames", "256", number(8, 65536), "Frames that wait for one client to read.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.QueueFrames }},
+	{"gate.queue_bytes", "1MiB", sized(64<<10, 64<<20), "Bytes that wait for one client to read.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.QueueBytes }},
+	{"gate.heartbeat", "15s", lasting(time.Second, 10*time.Minute),
+		"How often a silent client is pinged.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Heartbeat }},
+	{"gate.dead_after", "45s", lasting(2*time.Second, time.Hour),
+		"A client that was silent for so long is gone.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.DeadAfter }},
+	{"gate.origins", "", anything,
+		"Web origins that may open a WebSocket; without: the page's own host and loopback.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Origins }},
+	{"gate.within", "5s", lasting(100*time.Millisecond, time.Minute),
+		"A request is answered within this, one way or other.",
+		func(c *Config, _ *NodeConfig) any { return &c.Gate.Within }},
+
+	{"actors.slow", "100ms", lasting(time.Millisecond, time.Minute),
+		"A handler that runs longer is logged.",
+		func(c *Config, _ *NodeConfig) any { return &c.Actors.Slow }},
+	{"actors.mailbox", "10000", number(16, 1000000),
+		"Messages that wait for one actor; further ones: MAILBOX_FULL.",
+		func(c *Config, _ *NodeConfig) any { return &c.Actors.Mailbox }},
+	{"actors.mailbox_warn", "1000", number(1, 1000000), "A mailbox deeper than this is logged.",
+		func(c *Config, _ *NodeConfig) any { return &c.Actors.MailboxWarn }},
+	{"actors.idle_after", "5m", lasting(time.Second, 24*time.Hour),
+		"An idle entity is put away then; kinds may say otherwise.",
+		func(c *Config, _ *NodeConfig) any { return &c.Actors.IdleAfter }},
+
+	{"persist.store", StoreEmbedded, oneOf(StoreEmbedded, StoreMySQL, StoreMemory),
+		"SQLite in cluster.data, MySQL or MariaDB at dsn, or nothing durable.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.Store }},
+	{"persist.dsn", "", anything,
+		"user:password@tcp(host:port)/schema; \"env:NAME\" keeps it out of the file.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.DSN }},
+	{"persist.flush_every", "1s", lasting(10*time.Millisecond, time.Minute),
+		"Changes that no commit made durable are this old at most.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.FlushEvery }},
+	{"persist.writers", "2", number(1, 64), "Statements that a persist node has under way.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.Writers }},
+	{"persist.batch_rows", "256", number(1, 5000), "Rows of one statement.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.BatchRows }},
+	{"persist.batch_bytes", "1MiB", sized(16<<10, 8<<20), "Bytes of one statement.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.BatchBytes }},
+	{"persist.cache", "64MiB", sized(1<<20, 64<<30),
+		"Clean rows that a persist node keeps in memory.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.CacheBytes }},
+	{"persist.pending", "64MiB", sized(1<<20, 64<<30),
+		"Rows that wait to be written; beyond it: STORE_BEHIND.",
+		func(c *Config, _ *NodeConfig) any { return &c.Persist.Pending }},
+}
+
+// maxCopies bounds how many nodes one table makes.
+const maxCopies = 200
+
+// secret is the one key whose value is never printed.
+const secret = "persist.dsn"
+
+// table is the part of a key's name before its last dot.
+func (k key) table() string { return k.name[:strings.LastIndexByte(k.name, '.')] }
+
+// last is the part behind it, as it stands in the file.
+func (k key) last() string { return k.name[strings.LastIndexByte(k.name, '.')+1:] }
+
+// form says in words what is expected, by the type of the field.
+func (k key) form() string {
+	switch k.field(new(Config), new(NodeConfig)).(type) {
+	case *string:
+		return "text"
+	case *int:
+		return "whole number"
+	case *Bytes:
+		return "size"
+	case *time.Duration:
+		return "duration"
+	case *Etcd:
+		return "text or list of texts"
+	default:
+		return "list of texts"
+	}
+}
+
+// WriteKeys prints every key with its type, default, bound and sentence.
+func WriteKeys(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "KEY\tTYPE\tDEFAULT\tBOUND\t")
+	for _, k := range keys {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.name, k.form(), k.value, k.bound.text, k.doc)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,131 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Write writes the configuration as a file that Parse reads back to the same one: every key, copies
+// as nodes of their own, and no secret: a DSN must be in the file that a person wrote.
+func (c *Config) Write(w io.Writer) error {
+	var b strings.Builder
+	for _, section := range sections() {
+		fmt.Fprintf(&b, "[%s]\n", section)
+		writeKeys(&b, section, c, nil)
+	}
+	for _, n := range c.Nodes {
+		n.Count = 0
+		fmt.Fprintf(&b, "[node.%s]\n", n.Name)
+		writeKeys(&b, "node.*", c, &n)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("node: writing the configuration: %w", err)
+	}
+	return nil
+}
+
+func writeKeys(b *strings.Builder, table string, c *Config, n *NodeConfig) {
+	for _, k := range keys {
+		if k.table() != table || k.name == secret {
+			continue
+		}
+		if text := written(k.field(c, n)); text != `""` && text != "[]" && text != "0" {
+			fmt.Fprintf(b, "%s = %s\n", k.last(), text)
+		}
+	}
+	b.WriteByte('\n')
+}
+
+// written is a field's value as the file has it.
+func written(field any) string {
+	switch f := field.(type) {
+	case *string:
+		return quote(*f)
+	case *int:
+		return strconv.Itoa(*f)
+	case *time.Duration:
+		return quote(brief(*f))
+	case *Bytes:
+		return quote(f.String())
+	case *[]string:
+		return quoteAll(*f)
+	case *Etcd:
+		if f.Embedded {
+			return quote("embedded")
+		}
+		return quoteAll(f.Endpoints)
+	default:
+		panic(fmt.Sprintf("node: no way to write a %T", field))
+	}
+}
+
+func quoteAll(texts []string) string {
+	all := make([]string, len(texts))
+	for i, s := range texts {
+		all[i] = quote(s)
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+// quote writes a TOML text; its escapes are those of JSON.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String() + `"`
+}
+
+// Moved derives a configuration that runs beside c without touching it: other files, other ports,
+// an embedded registry and the embedded store. ports[0] and the one after it are the registry's;
+// then comes one for each address of each node (Addresses says how many).
+func (c *Config) Moved(data string, ports []int) *Config {
+	m := *c
+	m.Path, m.places = filepath.Join(data, "runtime.toml"), nil
+	m.Cluster.Data = data
+	m.Cluster.EtcdPort = ports[0]
+	m.Cluster.Etcd = Etcd{Embedded: true, Endpoints: []string{loopback(ports[0])}}
+	m.Persist.Store, m.Persist.DSN = StoreEmbedded, ""
+	m.Nodes = nil
+	if len(c.With(RoleRegistry)) == 0 {
+		m.Nodes = append(m.Nodes, impliedRegistry())
+	}
+	ports = ports[1:]
+	for _, n := range c.Nodes {
+		n.Host = ""
+		for _, key := range addressKeys {
+			if a := n.address(key); *a != "" {
+				*a = loopback(ports[0])
+				ports = ports[1:]
+			}
+		}
+		m.Nodes = append(m.Nodes, n)
+	}
+	return &m
+}
+
+// Addresses counts the addresses that the nodes' keys give.
+func (c *Config) Addresses() int {
+	count := 0
+	for _, n := range c.Nodes {
+		for _, key := range addressKeys {
+			if *n.address(key) != "" {
+				count++
+			}
+		}
+	}
+	return count
+}
