@@ -92,3 +92,21 @@ func (r Ref) SessionPlace() (gate string, c wire.Codec, ok bool) {
 	c, err := wire.ParseCodec(name)
 	return gate, c, ok && err == nil
 }
+
+// MarshalText writes kind/id, and nothing for the zero Ref.
+func (r Ref) MarshalText() ([]byte, error) {
+	if r.IsZero() {
+		return nil, nil
+	}
+	return []byte(r.String()), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *Ref) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*r = Ref{}
+		return nil
+	}
+	*r, err = ParseRef(string(text))
+	return err
+}

@@ -1,0 +1,240 @@
+package actors
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// This file is how envelopes find their receivers on this node.
+
+// counters are what befell envelopes here; see Report.
+type counters struct {
+	late           atomic.Uint64
+	expired        atomic.Uint64
+	lost           atomic.Uint64
+	unhandledCount atomic.Uint64
+	fencedCount    atomic.Uint64
+	full           atomic.Uint64
+	messagesCount  atomic.Uint64
+}
+
+// Deliver takes an envelope whose receiver lives on this node.
+func (s *System) Deliver(e *Envelope) {
+	switch {
+	case len(e.Fan) > 0 || e.To.Kind == SessionKind:
+		s.toSessions(e)
+	case e.To.Kind == NodeKind:
+		s.toNode(e)
+	case e.Type == Message:
+		s.messagesCount.Add(1)
+		s.toActor(e)
+	default:
+		s.answerTo(e)
+	}
+}
+
+// toActor puts a message into its receiver's mailbox, and brings the receiver up if need be.
+func (s *System) toActor(e *Envelope) {
+	k := s.kinds[e.To.Kind]
+	if k == nil {
+		s.refuseTo(e, &Refusal{Code: UnknownNumber, Text: "there is no kind " + string(e.To.Kind)})
+		return
+	}
+	ref := e.To
+	if k.placement.How == Workers && ref.ID == "" {
+		ref.ID = s.o.Node + "/" + strconv.Itoa(int(atomic.AddUint32(&k.next, 1))%k.Workers)
+	}
+	st := s.stripe(ref)
+	st.mu.Lock()
+	p := st.processes[ref]
+	if p == nil {
+		tenure, hold := s.tenure(ref, k)
+		if hold != Held || s.isStopping() {
+			st.mu.Unlock()
+			s.notHere(e, hold)
+			return
+		}
+		p = s.spawn(ref, k, tenure)
+	}
+	kept := p.box.post(laneUser, e)
+	st.mu.Unlock()
+	if !kept {
+		s.full.Add(1)
+		s.refuseTo(e, &Refusal{Code: MailboxFull, Text: "the mailbox of " + ref.String() + " is full"})
+	}
+}
+
+func (s *System) tenure(ref Ref, k *kind) (Tenure, Hold) {
+	t := Tenure{Role: k.Role}
+	if k.placement.How != OnePerID {
+		return t, Held
+	}
+	t.Shard = ShardOf(ref, k.placement, s.router.Shards())
+	epoch, hold := s.router.Tenure(t.Role, t.Shard)
+	t.Epoch = epoch
+	return t, hold
+}
+
+// ShardOf is the shard of an actor: the number that its id is, or the hash of its name.
+func ShardOf(ref Ref, at Placement, shards int) int {
+	if at.ByShard {
+		if n, err := strconv.Atoi(ref.ID); err == nil && n >= 0 && n < shards {
+			return n
+		}
+	}
+	return ref.Shard(shards)
+}
+
+// notHere deals with a message for an actor that this node may not bring up now.
+func (s *System) notHere(e *Envelope, hold Hold) {
+	if hold == Lost && !s.isStopping() {
+		s.bounce(e)
+		return
+	}
+	s.refuseTo(e, &Refusal{Code: Unavailable, Text: s.o.Node + " takes no actors up now", RetryAfter: 1000})
+}
+
+// answerTo hands an answer to the actor that asked, before the messages that wait for it.
+func (s *System) answerTo(e *Envelope) {
+	st := s.stripe(e.To)
+	st.mu.Lock()
+	p := st.processes[e.To]
+	st.mu.Unlock()
+	if p == nil {
+		s.late.Add(1)
+		return
+	}
+	p.post(func() {
+		if n, ok := p.body.(*entity); ok {
+			answer, err := n.answerOf(e)
+			n.answered(e.Request, answer, err)
+		}
+	})
+}
+
+// toSessions hands an envelope to sessions of this node; the sender is told of those that have ended.
+func (s *System) toSessions(e *Envelope) {
+	to := e.Fan
+	if len(to) == 0 {
+		to = []Ref{e.To}
+	}
+	var gone []Ref
+	for _, ref := range to {
+		deliver, ok := s.sessions.Load(ref)
+		if !ok {
+			gone = append(gone, ref)
+			continue
+		}
+		deliver.(func(*Envelope))(e)
+	}
+	if len(gone) > 0 && e.Type == Message && e.Number >= 100 && e.From.Kind != SessionKind {
+		s.Route(RuntimeMessage(NodeKind.Ref(s.o.Node), e.From, &Gone{Sessions: gone}))
+	}
+}
+
+// Attach makes a session known: deliver is called from any goroutine with what is sent to it, and must not block.
+func (s *System) Attach(session Ref, deliver func(*Envelope)) (detach func()) {
+	s.sessions.Store(session, deliver)
+	return func() { s.sessions.Delete(session) }
+}
+
+// A pendingRequest is a question of the runtime's own code.
+type pendingRequest struct {
+	done func(*Envelope)
+	stop func() bool
+}
+
+// Request asks an actor on behalf of the runtime. done is called exactly once, from any goroutine, with an Answered or
+// a Refused envelope; DEADLINE when none came within d.
+func (s *System) Request(e *Envelope, d time.Duration, done func(*Envelope)) {
+	e.From, e.Request = NodeKind.Ref(s.o.Node), s.serial()
+	now := s.o.Clock.Now()
+	e.At, e.Deadline = now.UnixNano(), now.Add(d).UnixNano()
+	id := e.Request
+	s.mu.Lock()
+	s.pending[id] = &pendingRequest{done: done, stop: s.o.Clock.AfterFunc(d, func() {
+		s.finishRequest(id, e.Refuse(&Refusal{Code: DeadlinePassed, Text: "no answer from " + e.To.String()}))
+	})}
+	s.mu.Unlock()
+	s.Route(e)
+}
+
+func (s *System) finishRequest(id uint64, answer *Envelope) {
+	s.mu.Lock()
+	p := s.pending[id]
+	delete(s.pending, id)
+	s.mu.Unlock()
+	if p == nil {
+		s.late.Add(1)
+		return
+	}
+	p.stop()
+	p.done(answer)
+}
+
+// Serve answers requests of one of the runtime's numbers that are addressed to this node itself.
+func (s *System) Serve(number uint32, fn func(*Envelope)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.served[number] = fn
+}
+
+func (s *System) toNode(e *Envelope) {
+	if e.Type != Message {
+		s.finishRequest(e.Request, e)
+		return
+	}
+	s.mu.Lock()
+	fn := s.served[e.Number]
+	s.mu.Unlock()
+	if fn == nil {
+		s.unhandled(e)
+		s.refuseTo(e, &Refusal{Code: UnknownNumber, Text: "a node does not handle this number"})
+		return
+	}
+	fn(e)
+}
+
+func (s *System) refuseTo(e *Envelope, r *Refusal) {
+	if e.Request != 0 {
+		s.Route(e.Refuse(r))
+		return
+	}
+	s.lost.Add(1)
+}
+
+// unhandled counts a message that nobody handles; nothing disappears.
+func (s *System) unhandled(e *Envelope) {
+	s.unhandledCount.Add(1)
+	s.o.Log.Warn("message without a handler", "to", e.To.String(), "from", e.From.String(), "number", e.Number)
+}
+
+// A Report is what a node's actors have done since it started, and how they are now.
+type Report struct {
+	Actors    map[KindName]int
+	Numbers   []NumberReport
+	Messages  uint64 // that reached actors
+	Deepest   int    // messages in the fullest mailbox
+	DeepestOf string // whose it is
+	Late      uint64 // answers that nobody waited for any more
+	Expired   uint64 // requests whose deadline had passed before they were handled
+	Lost      uint64 // one-way messages that could not be kept
+	Full      uint64 // messages refused by a full mailbox
+	Unhandled uint64
+	Fenced    uint64 // actors that ended because another node owns them
+}
+
+// Report counts.
+func (s *System) Report() Report {
+	r := Report{Actors: map[KindName]int{}, Numbers: s.meter.report(), Messages: s.messagesCount.Load(),
+		Late: s.late.Load(), Expired: s.expired.Load(), Lost: s.lost.Load(), Full: s.full.Load(),
+		Unhandled: s.unhandledCount.Load(), Fenced: s.fencedCount.Load()}
+	for _, p := range s.all() {
+		r.Actors[p.ref.Kind]++
+		if depth := p.box.UserMessageCount(); depth > r.Deepest {
+			r.Deepest, r.DeepestOf = depth, p.ref.String()
+		}
+	}
+	return r
+}

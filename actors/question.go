@@ -1,0 +1,213 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	defaultAsk = 5 * time.Second        // a question's deadline when its turn has none
+	askReserve = 250 * time.Millisecond // what is kept of a request's deadline for the answer's way back
+)
+
+// A Pending is a question that is not asked yet: hand it to Then or Reply.
+type Pending[R any] struct {
+	to        Ref
+	msg       any
+	work      func() (any, error)
+	within    time.Duration
+	meanwhile bool
+}
+
+// Ask is a question to another actor, whose answer is an R. Its default deadline is what is left of the request that is
+// being handled, less 250 ms, or 5 s.
+func Ask[R any](to Ref, msg any) Pending[R] { return Pending[R]{to: to, msg: msg} }
+
+// Work runs fn off the actor, in a bounded pool: hashing, HTTP. It must not touch the entity's state.
+func Work[R any](fn func() (R, error)) Pending[R] {
+	return Pending[R]{work: func() (any, error) { return fn() }}
+}
+
+// Within sets the deadline, after which the answer is the error DEADLINE.
+func (q Pending[R]) Within(d time.Duration) Pending[R] { q.within = d; return q }
+
+// Meanwhile lets the entity handle other messages while it waits. What it saw before may not hold any more when the
+// answer comes.
+func (q Pending[R]) Meanwhile() Pending[R] { q.meanwhile = true; return q }
+
+// Then asks when this turn has succeeded, and hands the answer to a turn of its own. Until then no other message of the
+// entity is handled, unless the question says Meanwhile; a request stays open until then has returned. What was edited
+// before the question is kept whatever then does.
+func Then[R any](ctx Context, q Pending[R], then func(Context, R, error) error) {
+	turnOf(ctx).ask(&question{to: q.to, msg: q.msg, work: q.work, within: q.within, meanwhile: q.meanwhile,
+		then: func(t *turn, answer any, err error) (any, error) {
+			r, err := typed[R](answer, err)
+			return nil, then(t, r, err)
+		}})
+}
+
+// Reply is a Then whose result is the handler's: return actors.Reply(...).
+func Reply[R, A any](ctx Context, q Pending[R], then func(Context, R, error) (A, error)) (A, error) {
+	var none A
+	t := turnOf(ctx)
+	t.later = true
+	t.ask(&question{to: q.to, msg: q.msg, work: q.work, within: q.within, meanwhile: q.meanwhile, replies: true,
+		then: func(t *turn, answer any, err error) (any, error) {
+			r, err := typed[R](answer, err)
+			a, err := then(t, r, err)
+			if any(a) == any(none) {
+				return nil, err
+			}
+			return a, err
+		}})
+	return none, nil
+}
+
+// typed gives the answer its type back; another type than was asked for is an error, not a panic.
+func typed[R any](answer any, err error) (R, error) {
+	var none R
+	if err != nil || answer == nil {
+		return none, err
+	}
+	r, ok := answer.(R)
+	if !ok {
+		return none, Internal.Refuse("asked for %T, answered with %T", none, answer)
+	}
+	return r, nil
+}
+
+// A question is a Pending on its way: from the turn that asked to the turn that has the answer.
+type question struct {
+	to        Ref
+	msg       any
+	work      func() (any, error)
+	within    time.Duration
+	meanwhile bool
+	replies   bool // its continuation's result is the reply
+	then      func(t *turn, answer any, err error) (any, error)
+
+	id       uint64
+	name     string // of the message whose turn asked
+	number   uint32
+	from     Ref
+	session  Ref
+	request  *request
+	envelope *Envelope
+	stop     func() bool // forbids the deadline
+}
+
+func (t *turn) ask(q *question) {
+	t.check()
+	if t.loading {
+		panic("actors: Loaded of " + t.entity.ref.String() + " asks; ask in Started")
+	}
+	q.name, q.number, q.from, q.session, q.request = t.name, t.number, t.from, t.session, t.request
+	if q.within == 0 {
+		q.within = defaultAsk
+		if t.request != nil && t.request.envelope.Deadline != 0 {
+			q.within = time.Unix(0, t.request.envelope.Deadline).Sub(t.now) - askReserve
+		}
+	}
+	if q.work == nil {
+		if err := q.to.Check(); err != nil {
+			panic(err.Error())
+		}
+		line := t.entity.sys.line(q.msg)
+		q.envelope = t.envelope(q.to, line, line.Native(), q.msg)
+		q.envelope.Deadline = t.now.Add(q.within).UnixNano()
+		q.envelope.Hops = t.hops + 1
+	}
+	t.questions = append(t.questions, q)
+}
+
+// pose sends a question whose turn has succeeded.
+func (n *entity) pose(q *question) {
+	q.id = n.sys.serial()
+	n.asked[q.id] = q
+	if q.request != nil {
+		q.request.open++
+	}
+	if !q.meanwhile {
+		n.waiting++
+	}
+	q.stop = n.sys.o.Clock.AfterFunc(q.within, func() {
+		n.post(func() {
+			n.answered(q.id, nil, DeadlinePassed.Refuse("%s asked %s and waited %v", n.ref, q.target(), q.within))
+		})
+	})
+	if q.work != nil {
+		n.sys.o.Scheduler.Offload(func() {
+			answer, err := q.run()
+			n.post(func() { n.answered(q.id, answer, err) })
+		})
+		return
+	}
+	q.envelope.Request = q.id
+	n.sys.Route(q.envelope)
+}
+
+func (q *question) target() string {
+	if q.work != nil {
+		return "for work"
+	}
+	return q.to.String()
+}
+
+// run does the work of a question; a panic in it is the work's error.
+func (q *question) run() (answer any, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("actors: work of %s panicked: %v", q.name, reason)
+		}
+	}()
+	return q.work()
+}
+
+// answered is handed an answer in the control lane; one that nobody waits for any more is counted.
+func (n *entity) answered(id uint64, answer any, err error) {
+	q := n.asked[id]
+	if q == nil {
+		n.sys.late.Add(1)
+		return
+	}
+	if n.committing != nil {
+		n.deferred = append(n.deferred, func() { n.answered(id, answer, err) })
+		return
+	}
+	if n.hold() == Paused {
+		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(func() { n.answered(id, answer, err) }) })
+		return
+	}
+	q.stop()
+	delete(n.asked, id)
+	if !q.meanwhile {
+		n.waiting--
+	}
+	if q.request != nil {
+		q.request.open--
+	}
+	t := n.newTurn(q.number, q.name)
+	t.from, t.session, t.request = q.from, q.session, q.request
+	n.run(t, func() (any, error) {
+		result, err := q.then(t, answer, err)
+		if !q.replies && t.request != nil {
+			result = t.request.result // the handler's own, kept since
+		}
+		return result, err
+	})
+}
+
+// answerOf decodes an answer envelope.
+func (n *entity) answerOf(e *Envelope) (any, error) {
+	if e.Type == Refused {
+		return nil, e.Refusal()
+	}
+	if e.Number == 0 {
+		return nil, nil
+	}
+	line := n.sys.messages.ByNumber(e.Number)
+	if line == nil {
+		return nil, UnknownNumber.Refuse("%s answered with number %d", e.From, e.Number)
+	}
+	return line.Decode(e.Codec, e.Body)
+}

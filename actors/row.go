@@ -1,0 +1,250 @@
+package actors
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Map is a cell of many rows by key, stored row by row: a flush writes the rows that changed. V is flat.
+type Map[K cmp.Ordered, V any] struct {
+	p       *Props
+	name    string
+	stored  bool
+	version int
+	steps   []Migration
+	rows    map[K]V
+	keys    []K               // in order; nil when a key has come or gone since
+	log     []rowBefore[K, V] // what this turn changed, oldest first
+	touched bool
+	dirty   map[K]bool // changed since last collected
+	given   map[K]bool // collected, not confirmed
+}
+
+// A rowBefore is a row as it was before one change of the turn.
+type rowBefore[K cmp.Ordered, V any] struct {
+	key   K
+	value V
+	had   bool
+	dirty bool
+}
+
+// Rows declares a stored cell of rows. All runs in key order. Keys are written as text: at most 100 bytes.
+func Rows[K cmp.Ordered, V any](p *Props, cell string, steps ...Migration) *Map[K, V] {
+	return newMap[K, V](p, cell, true, steps)
+}
+
+// CarryRows declares a cell of rows that is not stored; it travels when the entity moves, and survives a rebuild.
+func CarryRows[K cmp.Ordered, V any](p *Props, cell string) *Map[K, V] {
+	return newMap[K, V](p, cell, false, nil)
+}
+
+func newMap[K cmp.Ordered, V any](p *Props, name string, stored bool, steps []Migration) *Map[K, V] {
+	m := &Map[K, V]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
+		rows: map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{}}
+	if p.probing {
+		p.checkFlat(name, reflect.TypeFor[V]())
+		p.checkSteps(name, steps)
+		if strings.ContainsAny(name, "/\x00") {
+			p.table.refuse("cell %q: no slash in a name", name)
+		}
+	}
+	p.addCell(m, stored)
+	return m
+}
+
+// Get returns a copy of a row, and whether there is one.
+func (m *Map[K, V]) Get(k K) (V, bool) {
+	m.p.turn(m.name)
+	v, ok := m.rows[k]
+	return v, ok
+}
+
+// At returns a copy of a row, or the zero value.
+func (m *Map[K, V]) At(k K) V {
+	m.p.turn(m.name)
+	return m.rows[k]
+}
+
+// Has reports whether there is such a row.
+func (m *Map[K, V]) Has(k K) bool {
+	_, ok := m.Get(k)
+	return ok
+}
+
+// Len is the number of rows.
+func (m *Map[K, V]) Len() int {
+	m.p.turn(m.name)
+	return len(m.rows)
+}
+
+// Set puts a row.
+func (m *Map[K, V]) Set(k K, v V) {
+	if !m.remember(k) {
+		m.keys = nil
+	}
+	m.rows[k] = v
+}
+
+// Delete removes a row, if there is one.
+func (m *Map[K, V]) Delete(k K) {
+	if !m.Has(k) {
+		return
+	}
+	m.remember(k)
+	m.keys = nil
+	delete(m.rows, k)
+}
+
+// All runs over the rows in key order, as they were when it began: the body may set and delete.
+func (m *Map[K, V]) All() iter.Seq2[K, V] {
+	m.p.turn(m.name)
+	if m.keys == nil {
+		m.keys = make([]K, 0, len(m.rows))
+		for k := range m.rows {
+			m.keys = append(m.keys, k)
+		}
+		slices.Sort(m.keys)
+	}
+	keys := m.keys
+	values := make([]V, len(keys))
+	for i, k := range keys {
+		values[i] = m.rows[k]
+	}
+	return func(yield func(K, V) bool) {
+		for i, k := range keys {
+			if !yield(k, values[i]) {
+				return
+			}
+		}
+	}
+}
+
+// remember logs a row before it changes, and reports whether it was there.
+func (m *Map[K, V]) remember(k K) bool {
+	t := m.p.turn(m.name)
+	if !m.touched {
+		m.touched = true
+		t.touch(m)
+	}
+	v, had := m.rows[k]
+	m.log = append(m.log, rowBefore[K, V]{k, v, had, m.dirty[k]})
+	if m.stored {
+		m.dirty[k] = true
+	}
+	return had
+}
+
+func (m *Map[K, V]) cellName() string { return m.name }
+func (m *Map[K, V]) isStored() bool   { return m.stored }
+func (m *Map[K, V]) isDirty() bool    { return len(m.dirty) > 0 }
+
+func (m *Map[K, V]) undo() {
+	for _, b := range slices.Backward(m.log) {
+		if b.had {
+			m.rows[b.key] = b.value
+		} else {
+			delete(m.rows, b.key)
+		}
+		if !b.dirty {
+			delete(m.dirty, b.key)
+		}
+	}
+	m.keys = nil
+	m.keep()
+}
+
+func (m *Map[K, V]) keep() {
+	clear(m.log)
+	m.log, m.touched = m.log[:0], false
+}
+
+func (m *Map[K, V]) adopt(old slot) {
+	o := old.(*Map[K, V])
+	m.rows, m.dirty, m.given = o.rows, o.dirty, o.given
+}
+
+func (m *Map[K, V]) load(_, parts map[string]json.RawMessage) error {
+	for part, raw := range parts {
+		cell, text, _ := strings.Cut(part, "/")
+		if cell != m.name || raw == nil {
+			continue
+		}
+		k, err := parseKey[K](text)
+		var plain json.RawMessage
+		if err == nil {
+			plain, err = upToDate(raw, m.version, m.steps)
+		}
+		var v V
+		if err == nil {
+			err = json.Unmarshal(plain, &v)
+		}
+		if err != nil {
+			return fmt.Errorf("actors: load row %s: %w", part, err)
+		}
+		m.rows[k] = v
+	}
+	return nil
+}
+
+func (m *Map[K, V]) collect(_, parts map[string]json.RawMessage) error {
+	for k := range m.dirty {
+		part := m.name + "/" + formatKey(k)
+		v, ok := m.rows[k]
+		if !ok {
+			parts[part] = nil
+			continue
+		}
+		raw, err := versioned(m.version, v)
+		if err != nil {
+			return fmt.Errorf("actors: save row %s: %w", part, err)
+		}
+		parts[part] = raw
+	}
+	for k := range m.dirty {
+		m.given[k] = true
+	}
+	clear(m.dirty)
+	return nil
+}
+
+func (m *Map[K, V]) restore() {
+	for i := range m.log {
+		m.log[i].dirty = m.log[i].dirty || m.given[m.log[i].key]
+	}
+	for k := range m.given {
+		m.dirty[k] = true
+	}
+	clear(m.given)
+}
+
+func (m *Map[K, V]) confirm() { clear(m.given) }
+
+func formatKey[K cmp.Ordered](k K) string { return fmt.Sprint(k) }
+
+func parseKey[K cmp.Ordered](text string) (K, error) {
+	var k K
+	v := reflect.ValueOf(&k).Elem()
+	switch {
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	case v.CanInt():
+		n, err := strconv.ParseInt(text, 10, 64)
+		v.SetInt(n)
+		return k, err
+	case v.CanUint():
+		n, err := strconv.ParseUint(text, 10, 64)
+		v.SetUint(n)
+		return k, err
+	default:
+		f, err := strconv.ParseFloat(text, 64)
+		v.SetFloat(f)
+		return k, err
+	}
+	return k, nil
+}

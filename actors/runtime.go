@@ -1,0 +1,96 @@
+package actors
+
+import "github.com/fireflyrt/firefly/actors/wire"
+
+// This file holds the runtime's own messages. Those that a behaviour may listen to are its events; the others are
+// orders between an actor's node and a session's gate.
+
+// Loaded is an instance's first event: its cells are there. Rebuild what is derived from them. It may edit carried
+// cells only, and sends nothing.
+type Loaded struct{}
+
+// Started follows Loaded when the entity comes up cold, not when it moved or was rebuilt: arm timers here.
+type Started struct{}
+
+// Stopped is an instance's last event before it is passivated or its node stops; it is not sent for moves.
+type Stopped struct{}
+
+// Bound says that a session is now bound to this entity: it is the session's first envelope here. After the death of
+// the entity's node it comes again.
+type Bound struct {
+	Session Ref    `json:"session"`
+	Who     Ref    `json:"who"`            // whom the session is logged in as; this entity itself at a login
+	Ears    bool   `json:"ears,omitempty"` // Watch: it hears, and speaks through another
+	Number  uint64 `json:"number"`         // rises with every bind of an entity; of two sessions the higher wins
+}
+
+// Unbound says that a session is no longer bound to this entity: it is the session's last envelope here.
+type Unbound struct {
+	Session Ref  `json:"session"`
+	Who     Ref  `json:"who"`
+	Code    Code `json:"code,omitempty"` // why, when the session ended
+}
+
+// BindOrder tells a session's gate to bind it to an entity, and with Login also as whom it acts.
+type BindOrder struct {
+	To    Ref  `json:"to"`
+	Login bool `json:"login,omitempty"`
+	Ears  bool `json:"ears,omitempty"`
+}
+
+// UnbindOrder tells a session's gate to end its binding to the entity of a kind.
+type UnbindOrder struct {
+	Kind KindName `json:"kind"`
+}
+
+// KickOrder tells a session's gate to close it.
+type KickOrder struct {
+	Code Code   `json:"code"`
+	Text string `json:"text,omitempty"`
+}
+
+// Gone tells an actor that sessions it sent to have ended.
+type Gone struct {
+	Sessions []Ref `json:"sessions"`
+}
+
+// Numbers of the runtime's own messages.
+const (
+	NumberBound   = 10
+	NumberUnbound = 11
+	NumberBind    = 12
+	NumberUnbind  = 13
+	NumberKick    = 14
+	NumberGone    = 15
+)
+
+// TakenOver is the code with which a session is closed when its account logs in elsewhere.
+const TakenOver Code = "TAKEN_OVER"
+
+var runtimeMessages = wire.Runtime(
+	wire.Internal[*Bound](NumberBound),
+	wire.Internal[*Unbound](NumberUnbound),
+	wire.Internal[*BindOrder](NumberBind),
+	wire.Internal[*UnbindOrder](NumberUnbind),
+	wire.Internal[*KickOrder](NumberKick),
+	wire.Internal[*Gone](NumberGone),
+)
+
+// RuntimeMessage makes the envelope of one of the runtime's own messages, which travel as JSON.
+func RuntimeMessage(from, to Ref, msg any) *Envelope {
+	t := runtimeMessages.Of(msg)
+	body, err := t.Encode(wire.JSON, msg)
+	if err != nil {
+		panic("actors: the runtime's messages are plain: " + err.Error())
+	}
+	return &Envelope{Type: Message, To: to, From: from, Number: t.Number, Codec: wire.JSON, Body: body}
+}
+
+// ReadRuntimeMessage decodes one of the runtime's own messages.
+func ReadRuntimeMessage(e *Envelope) (any, error) {
+	t := runtimeMessages.ByNumber(e.Number)
+	if t == nil {
+		return nil, UnknownNumber.Refuse("%d is not a number of the runtime", e.Number)
+	}
+	return t.Decode(e.Codec, e.Body)
+}

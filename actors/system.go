@@ -1,0 +1,331 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// Limits bounds what one actor may use. Zero fields take the defaults of DefaultLimits.
+type Limits struct {
+	Mailbox    int           // messages that wait in one mailbox; beyond, the sender is told MAILBOX_FULL
+	Timers     int           // timers of one entity
+	FlushEvery time.Duration // changes that were not committed are sent to the store within half of it
+	Slow       time.Duration // handlers that take longer are logged
+	Profile    bool          // label CPU profiles with kind and number
+}
+
+// DefaultLimits are the limits of a node whose configuration says nothing.
+func DefaultLimits() Limits {
+	return Limits{Mailbox: 10_000, Timers: 1_000, FlushEvery: time.Second, Slow: 100 * time.Millisecond}
+}
+
+// Options is what a System is made of.
+type Options struct {
+	Node        string
+	Incarnation uint64
+	Seed        uint64
+	Kinds       []Kind
+	Catalogue   wire.Catalogue
+	Clock       Clock
+	Scheduler   Scheduler
+	Store       Store
+	Tables      func() any // the node's hot tables; see Tables
+	Limits      Limits
+	Log         *slog.Logger
+}
+
+// A System runs the actors of one node. Its methods may be called from any goroutine, and never block.
+type System struct {
+	o        Options
+	messages wire.Catalogue // the game's and the runtime's
+	kinds    map[KindName]*kind
+	handles  map[uint32]KindName
+	router   Router
+	proto    *actor.ActorSystem
+	stripes  [64]stripe
+	meter    *meter
+
+	serials  atomic.Uint64
+	mu       sync.Mutex // guards what follows
+	pending  map[uint64]*pendingRequest
+	served   map[uint32]func(*Envelope)
+	stopping bool
+	sessions sync.Map // of func(*Envelope), by Ref
+
+	counters
+}
+
+// A stripe holds some of the node's processes. Looking one up and putting a message into its mailbox is one critical
+// section, so that none is put into a mailbox that has been given up.
+type stripe struct {
+	mu        sync.Mutex
+	processes map[Ref]*process
+}
+
+// NewSystem probes every constructor; what is wrong with any of them comes back in one error.
+func NewSystem(o Options) (*System, error) {
+	o.Limits = o.Limits.orDefault()
+	s := &System{o: o, messages: wire.Join(runtimeMessages, o.Catalogue), kinds: map[KindName]*kind{},
+		handles: map[uint32]KindName{}, pending: map[uint64]*pendingRequest{},
+		served: map[uint32]func(*Envelope){}}
+	errs := []error{o.Catalogue.Err()}
+	for _, k := range o.Kinds {
+		made, err := probe(k, s.messages)
+		errs = append(errs, err)
+		if made == nil || made.table == nil && made.Receiver == nil {
+			continue
+		}
+		if s.kinds[k.Name] != nil {
+			errs = append(errs, fmt.Errorf("actors: kind %s stands twice", k.Name))
+		}
+		s.kinds[k.Name] = made
+		errs = append(errs, s.claim(made))
+	}
+	for i := range s.stripes {
+		s.stripes[i].processes = map[Ref]*process{}
+	}
+	s.meter = newMeter(s.kinds)
+	s.proto = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return o.Log }))
+	return s, errors.Join(errs...)
+}
+
+// claim notes which kind handles which of the clients' numbers.
+func (s *System) claim(k *kind) error {
+	if k.table == nil {
+		return nil
+	}
+	var errs []error
+	for _, number := range sortedKeys(k.table.byNumber) {
+		line := k.table.byNumber[number].line
+		if line.Direction != wire.DirIn {
+			continue
+		}
+		if other, taken := s.handles[number]; taken {
+			errs = append(errs, fmt.Errorf("actors: %s comes from clients and is handled by kinds %s and %s; one only",
+				line, other, k.Name))
+		}
+		if line.Public && k.placement.How == OnePerID {
+			errs = append(errs, fmt.Errorf("actors: %s is Public, so a kind with Workers or PerNode must handle it, not %s",
+				line, k.Name))
+		}
+		s.handles[number] = k.Name
+	}
+	return errors.Join(errs...)
+}
+
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	if l.Mailbox == 0 {
+		l.Mailbox = d.Mailbox
+	}
+	if l.Timers == 0 {
+		l.Timers = d.Timers
+	}
+	if l.FlushEvery == 0 {
+		l.FlushEvery = d.FlushEvery
+	}
+	if l.Slow == 0 {
+		l.Slow = d.Slow
+	}
+	return l
+}
+
+// Start gives the system its router; before it, nothing may be delivered.
+func (s *System) Start(r Router) { s.router = r }
+
+// Handles names the one kind that handles a number of the clients.
+func (s *System) Handles(number uint32) (KindName, bool) {
+	k, ok := s.handles[number]
+	return k, ok
+}
+
+// Messages is the game's catalogue joined with the runtime's.
+func (s *System) Messages() wire.Catalogue { return s.messages }
+
+// Placement says where actors of a kind live.
+func (s *System) Placement(k KindName) (Placement, bool) {
+	made := s.kinds[k]
+	if made == nil {
+		return Placement{}, false
+	}
+	return made.placement, true
+}
+
+// Route hands an envelope to whatever node its receiver lives on.
+func (s *System) Route(e *Envelope) { s.router.Route(e) }
+
+func (s *System) serial() uint64 { return s.serials.Add(1) }
+
+// line is the catalogue's line of a message; one that has none is a programmer's error.
+func (s *System) line(msg any) *wire.Type {
+	t := s.messages.Of(msg)
+	if t == nil {
+		panic(fmt.Sprintf("actors: %T has no number: put it into the catalogue", msg))
+	}
+	return t
+}
+
+// spawn makes the process of a ref. The caller holds the stripe's lock.
+func (s *System) spawn(ref Ref, k *kind, tenure Tenure) *process {
+	p := &process{sys: s, ref: ref, kind: k, tenure: tenure, box: newMailbox(s.o.Limits.Mailbox)}
+	if k.Receiver != nil {
+		p.body = newResident(p)
+	} else {
+		p.body = newEntity(p)
+	}
+	s.stripe(ref).processes[ref] = p
+	p.cell.spawn(s, p)
+	return p
+}
+
+// cellProcess is protoactor's part of a process.
+type cellProcess struct{ pid *actor.PID }
+
+func (c *cellProcess) spawn(s *System, p *process) {
+	props := actor.PropsFromProducer(func() actor.Actor { return p },
+		actor.WithMailbox(func() actor.Mailbox { return p.box }), actor.WithDispatcher(dispatcher{s.o.Scheduler}))
+	pid, err := s.proto.Root.SpawnNamed(props, p.ref.String()+"#"+strconv.FormatUint(s.serial(), 36))
+	if err != nil {
+		panic("actors: names end in a serial and are never used twice: " + err.Error())
+	}
+	c.pid = pid
+}
+
+// Receive is protoactor's call with one item of the mailbox.
+func (p *process) Receive(c actor.Context) {
+	switch item := c.Message().(type) {
+	case *actor.Started:
+		p.body.start()
+	case *Envelope, *timer, func():
+		p.handle(item)
+	}
+}
+
+type dispatcher struct{ s Scheduler }
+
+func (d dispatcher) Schedule(f func()) { d.s.Run(f) }
+func (d dispatcher) Throughput() int   { return turnsPerRun }
+
+func (s *System) stripe(ref Ref) *stripe { return &s.stripes[ref.Shard(len(s.stripes))] }
+
+// remove takes an ended process out. What waited in its mailbox goes back to the router, in order and before anything
+// newer can overtake it here.
+func (s *System) remove(p *process) {
+	st := s.stripe(p.ref)
+	st.mu.Lock()
+	if st.processes[p.ref] == p {
+		delete(st.processes, p.ref)
+	}
+	left := p.box.drain()
+	if len(left) > 0 && p.hold() == Held && !s.isStopping() {
+		next := s.spawn(p.ref, p.kind, p.tenure)
+		for _, item := range left {
+			if e, ok := item.(*Envelope); ok {
+				next.box.tick(e)
+			}
+		}
+		left = nil
+	}
+	st.mu.Unlock()
+	for _, item := range left {
+		s.bounce(item)
+	}
+	s.proto.Root.Stop(p.cell.pid)
+}
+
+// bounce sends a message on that reached an actor which is not here any more.
+func (s *System) bounce(item any) {
+	e, ok := item.(*Envelope)
+	if !ok {
+		return
+	}
+	again := *e
+	again.Hops++
+	s.Route(&again)
+}
+
+func (s *System) isStopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// Release ends the actors of shards that this node lost: they write nothing more, and what waits for them is routed
+// to the new owner.
+func (s *System) Release(role string, shards []int) {
+	for _, p := range s.all() {
+		if p.kind.placement.How == OnePerID && p.tenure.Role == role && slices.Contains(shards, p.tenure.Shard) {
+			p.post(func() {
+				if p.hold() == Lost {
+					p.fenced("the shard was given to another node")
+				}
+			})
+		}
+	}
+}
+
+// all lists the processes in canonical order.
+func (s *System) all() []*process {
+	var all []*process
+	for i := range s.stripes {
+		st := &s.stripes[i]
+		st.mu.Lock()
+		for _, p := range st.processes {
+			all = append(all, p)
+		}
+		st.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b *process) int { return compareRefs(a.ref, b.ref) })
+	return all
+}
+
+// stopPoll is how often Stop looks whether the actors have ended.
+const stopPoll = 5 * time.Millisecond
+
+// Stop ends all actors in order: entities first, flushed, then the runtime's own. From its call on, messages that
+// would bring an actor up are refused. An error names what was not finished when ctx ended.
+func (s *System) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	for _, residents := range []bool{false, true} {
+		if err := s.stopAll(ctx, residents); err != nil {
+			return err
+		}
+	}
+	s.proto.Shutdown()
+	return nil
+}
+
+func (s *System) stopAll(ctx context.Context, residents bool) error {
+	for _, p := range s.living(residents) {
+		p.post(func() { p.body.leave() })
+	}
+	for {
+		left := s.living(residents)
+		if len(left) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("actors: stop %s: %d actors have not finished, %s among them: %w",
+				s.o.Node, len(left), left[0].ref, ctx.Err())
+		case <-time.After(stopPoll):
+		}
+	}
+}
+
+func (s *System) living(residents bool) []*process {
+	return slices.DeleteFunc(s.all(), func(p *process) bool { return (p.kind.Receiver != nil) != residents })
+}

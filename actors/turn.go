@@ -1,0 +1,240 @@
+package actors
+
+import (
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"reflect"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// maxEmits bounds how deep events may emit events.
+const maxEmits = 16
+
+// A turn is the Context of one envelope. It gathers effects, and lets them go or drops them all.
+type turn struct {
+	entity    *entity
+	number    uint32 // what is being handled; 0 for events of the runtime
+	name      string
+	from      Ref
+	session   Ref
+	request   *request // whoever waits for the outcome; nil if nobody
+	hops      uint8
+	now       time.Time
+	luck      *rand.Rand
+	effects   []effect
+	touched   []undoable
+	questions []*question
+	later     bool  // the reply is a question's answer
+	failed    error // the first error of a listener
+	emits     int
+	commit    bool
+	stop      bool
+	loading   bool // in Loaded: carried cells only, no effects
+	over      bool
+	tables    any
+}
+
+// An effect is something that leaves when the turn has succeeded: an envelope, or an act of the runtime.
+type effect struct {
+	envelope *Envelope
+	act      func()
+}
+
+// undoable is a cell or a group that the turn has changed.
+type undoable interface {
+	undo()
+	keep()
+}
+
+func (t *turn) check() {
+	if t.over {
+		panic(fmt.Sprintf("actors: the Context of %s was used after its turn in %s", t.name, t.entity.ref))
+	}
+}
+
+func (t *turn) touch(u undoable) {
+	if s, ok := u.(slot); ok && t.loading && s.isStored() {
+		panic("actors: Loaded of " + t.entity.ref.String() + " edits the stored cell " + s.cellName() +
+			"; it may rebuild what is derived only")
+	}
+	t.touched = append(t.touched, u)
+}
+
+func (t *turn) undo() {
+	for _, u := range t.touched {
+		u.undo()
+	}
+	t.touched = nil
+}
+
+func (t *turn) keep() {
+	for _, u := range t.touched {
+		u.keep()
+	}
+	t.touched = nil
+}
+
+func (t *turn) emit(e effect) {
+	t.check()
+	if t.loading {
+		panic("actors: Loaded of " + t.entity.ref.String() + " has effects; arm timers and send in Started")
+	}
+	t.effects = append(t.effects, e)
+}
+
+func (t *turn) Self() Ref    { return t.entity.ref }
+func (t *turn) Sender() Ref  { return t.from }
+func (t *turn) Session() Ref { return t.session }
+
+func (t *turn) Now() time.Time {
+	t.check()
+	return t.now
+}
+
+func (t *turn) Rand() *rand.Rand {
+	t.check()
+	if t.luck == nil {
+		t.luck = rand.New(rand.NewPCG(t.entity.seed, t.entity.turns))
+	}
+	return t.luck
+}
+
+func (t *turn) Log() *slog.Logger {
+	return t.entity.sys.o.Log.With("actor", t.entity.ref.String(), "number", t.number)
+}
+
+func (t *turn) Send(to Ref, msg any) {
+	if err := to.Check(); err != nil {
+		panic(err.Error())
+	}
+	line := t.entity.sys.line(msg)
+	codec := line.Native()
+	if _, c, ok := to.SessionPlace(); ok {
+		codec = c
+	}
+	t.emit(effect{envelope: t.envelope(to, line, codec, msg)})
+}
+
+// envelope encodes now, so that what the sender does to msg afterwards changes nothing.
+func (t *turn) envelope(to Ref, line *wire.Type, codec wire.Codec, msg any) *Envelope {
+	body, err := line.Encode(codec, msg)
+	if err != nil {
+		panic(fmt.Sprintf("actors: %s sends %s to %s: %v", t.entity.ref, line.Name, to, err))
+	}
+	return &Envelope{Type: Message, To: to, From: t.entity.ref, Number: line.Number, Codec: codec, Body: body,
+		At: t.now.UnixNano()}
+}
+
+func (t *turn) Push(msg any) { t.fanOut(t.entity.clients(), msg) }
+
+func (t *turn) Emit(event any) {
+	t.check()
+	e := t.entity.props.kind.table.byType[reflect.TypeOf(event).Elem()]
+	if e == nil || t.failed != nil {
+		return
+	}
+	if t.emits++; t.emits > maxEmits {
+		panic(fmt.Sprintf("actors: %s emits %T from within %d events: a circle", t.entity.ref, event, maxEmits))
+	}
+	defer func() { t.emits-- }()
+	for _, i := range e.on {
+		if _, err := t.entity.props.handlers[i](t, event); err != nil && t.failed == nil {
+			t.failed = err
+			return
+		}
+	}
+}
+
+func (t *turn) After(d time.Duration, msg any) { t.arm(d, false, msg) }
+func (t *turn) Every(d time.Duration, msg any) { t.arm(d, true, msg) }
+
+func (t *turn) arm(d time.Duration, again bool, msg any) {
+	line := t.entity.sys.line(msg)
+	if again && d < time.Millisecond {
+		panic(fmt.Sprintf("actors: %s wants %s every %v; the least is 1ms", t.entity.ref, line.Name, d))
+	}
+	body := t.envelope(t.entity.ref, line, line.Native(), msg).Body
+	t.emit(effect{act: func() { t.entity.arm(line.Number, body, d, again) }})
+}
+
+func (t *turn) Cancel(msg any) {
+	line := t.entity.sys.line(msg)
+	body := t.envelope(t.entity.ref, line, line.Native(), msg).Body
+	t.emit(effect{act: func() { t.entity.cancel(line.Number, body) }})
+}
+
+func (t *turn) Login(as Ref)      { t.order(&BindOrder{To: as, Login: true}) }
+func (t *turn) Bind(to Ref)       { t.order(&BindOrder{To: to}) }
+func (t *turn) Watch(to Ref)      { t.order(&BindOrder{To: to, Ears: true}) }
+func (t *turn) Unbind(k KindName) { t.order(&UnbindOrder{Kind: k}) }
+func (t *turn) order(msg any)     { t.orderTo(t.theSession(msg), msg) }
+
+func (t *turn) Kick(session Ref, c Code) { t.orderTo(session, &KickOrder{Code: c}) }
+
+func (t *turn) orderTo(session Ref, msg any) {
+	t.emit(effect{envelope: RuntimeMessage(t.entity.ref, session, msg)})
+}
+
+func (t *turn) theSession(msg any) Ref {
+	t.check()
+	if t.session.IsZero() {
+		panic(fmt.Sprintf("actors: %s in %s: %T needs a session, and this turn comes from none",
+			t.name, t.entity.ref, msg))
+	}
+	return t.session
+}
+
+func (t *turn) Commit() {
+	t.check()
+	t.commit = true
+}
+
+func (t *turn) Stop() {
+	t.check()
+	t.stop = true
+}
+
+// fanOut sends to several receivers in their order: sessions of one gate and codec share an envelope.
+func (t *turn) fanOut(to []Ref, msg any) {
+	t.check()
+	if len(to) == 0 {
+		return
+	}
+	type place struct {
+		gate  string
+		codec wire.Codec
+	}
+	line := t.entity.sys.line(msg)
+	shared := map[place]*Envelope{}
+	bodies := map[wire.Codec][]byte{}
+	for _, ref := range to {
+		gate, codec, ok := ref.SessionPlace()
+		if !ok {
+			t.Send(ref, msg)
+			continue
+		}
+		at := place{gate, codec}
+		if e := shared[at]; e != nil {
+			e.Fan = append(e.Fan, ref)
+			continue
+		}
+		if bodies[codec] == nil {
+			bodies[codec] = t.envelope(ref, line, codec, msg).Body
+		}
+		e := &Envelope{Type: Message, From: t.entity.ref, Number: line.Number, Codec: codec,
+			Body: bodies[codec], At: t.now.UnixNano(), Fan: []Ref{ref}}
+		shared[at] = e
+		t.emit(effect{envelope: e})
+	}
+}
+
+// seedOf gives each entity its own luck, from the node's seed and the entity's name.
+func seedOf(seed uint64, ref Ref) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(ref.String()))
+	return seed ^ h.Sum64()
+}

@@ -1,0 +1,205 @@
+package actors
+
+import (
+	"container/heap"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// A world is one System in one goroutine: a queue instead of goroutines, virtual time, a store in memory, and a router
+// that knows this node only.
+type world struct {
+	t       *testing.T
+	sys     *System
+	now     time.Time
+	ready   []func()
+	alarms  alarms
+	serial  int
+	store   *memory
+	holding Hold
+	epoch   uint64
+	got     []*Envelope // what was sent to the client
+	client  Ref
+	seq     uint64
+}
+
+func newWorld(t *testing.T, messages wire.Catalogue, kinds ...Kind) *world {
+	t.Helper()
+	w := &world{t: t, now: time.Unix(1_000_000, 0), holding: Held, epoch: 1}
+	w.store = &memory{w: w, entities: map[Ref]Snapshot{}}
+	w.boot(messages, kinds...)
+	return w
+}
+
+func (w *world) boot(messages wire.Catalogue, kinds ...Kind) {
+	w.t.Helper()
+	sys, err := NewSystem(Options{Node: "game-1", Incarnation: 7, Seed: 7, Kinds: kinds, Catalogue: messages,
+		Clock: w, Scheduler: w, Store: w.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.sys = sys
+	sys.Start(w)
+	w.client = SessionRef("game-1", wire.JSON, 7, 1)
+	sys.Attach(w.client, func(e *Envelope) { w.got = append(w.got, e) })
+}
+
+func (w *world) Route(e *Envelope) {
+	if e.Hops > MaxHops {
+		w.t.Fatalf("%v went round in circles", e.To)
+	}
+	w.sys.Deliver(e)
+}
+func (w *world) Tenure(string, int) (uint64, Hold) { return w.epoch, w.holding }
+func (w *world) Shards() int                       { return 16 }
+func (w *world) Now() time.Time                    { return w.now }
+func (w *world) Run(f func())                      { w.ready = append(w.ready, f) }
+func (w *world) Offload(f func())                  { w.ready = append(w.ready, f) }
+
+func (w *world) AfterFunc(d time.Duration, f func()) func() bool {
+	w.serial++
+	a := &alarm{at: w.now.Add(d), serial: w.serial, f: f}
+	heap.Push(&w.alarms, a)
+	return func() bool { was := a.f != nil; a.f = nil; return was }
+}
+
+func (w *world) settle() {
+	for len(w.ready) > 0 {
+		f := w.ready[0]
+		w.ready = w.ready[1:]
+		f()
+	}
+}
+
+func (w *world) advance(d time.Duration) {
+	w.settle()
+	for end := w.now.Add(d); ; {
+		if len(w.alarms) == 0 || w.alarms[0].at.After(end) {
+			w.now = end
+			return
+		}
+		a := heap.Pop(&w.alarms).(*alarm)
+		if w.now = a.at; a.f != nil {
+			a.f()
+		}
+		w.settle()
+	}
+}
+
+// send hands a client's message to an entity; with an answer wanted it returns the id of the request.
+func (w *world) send(to Ref, msg any, wanted bool) uint64 {
+	w.t.Helper()
+	line := w.sys.Messages().Of(msg)
+	body, err := line.Encode(wire.JSON, msg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e := &Envelope{Type: Message, To: to, From: w.client, Session: w.client, Number: line.Number,
+		Codec: wire.JSON, Body: body}
+	if wanted {
+		w.seq++
+		e.Request = w.seq
+	}
+	w.sys.Deliver(e)
+	return e.Request
+}
+
+// call sends a request, lets everything settle, and returns the answer.
+func (w *world) call(to Ref, msg any) (any, error) {
+	w.t.Helper()
+	id := w.send(to, msg, true)
+	w.settle()
+	return w.answer(id)
+}
+
+func (w *world) answer(id uint64) (any, error) {
+	w.t.Helper()
+	for _, e := range w.got {
+		if e.Request != id {
+			continue
+		}
+		if e.Type == Refused {
+			return nil, e.Refusal()
+		}
+		if e.Number == 0 {
+			return done, nil
+		}
+		msg, err := w.sys.Messages().ByNumber(e.Number).Decode(e.Codec, e.Body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return msg, nil
+	}
+	return nil, nil
+}
+
+type alarm struct {
+	at     time.Time
+	serial int
+	f      func()
+}
+
+type alarms []*alarm
+
+func (a alarms) Len() int      { return len(a) }
+func (a alarms) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a alarms) Less(i, j int) bool {
+	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].serial < a[j].serial
+}
+func (a *alarms) Push(x any) { *a = append(*a, x.(*alarm)) }
+func (a *alarms) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+// A memory is a Store that answers in the world's queue, and can be told to fail.
+type memory struct {
+	w        *world
+	entities map[Ref]Snapshot
+	saves    int
+	fail     error
+	silent   bool
+	waiting  []func()
+}
+
+func (m *memory) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
+	s := m.entities[ref]
+	m.w.Run(func() { done(s, nil) })
+}
+
+func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {
+	m.saves++
+	answer := func() {
+		if m.fail == nil {
+			m.write(ref, c)
+		}
+		done(m.fail)
+	}
+	if m.silent {
+		m.waiting = append(m.waiting, answer)
+		return
+	}
+	m.w.Run(answer)
+}
+
+func (m *memory) write(ref Ref, c Change) {
+	s := m.entities[ref]
+	s.Version, s.Cells = c.Version, c.Cells
+	if s.Parts == nil {
+		s.Parts = map[string]json.RawMessage{}
+	}
+	for k, v := range c.Parts {
+		if v == nil {
+			delete(s.Parts, k)
+		} else {
+			s.Parts[k] = v
+		}
+	}
+	m.entities[ref] = s
+}
