@@ -16,6 +16,7 @@ type Context interface {
 	Now() time.Time   // stands still within a turn, and never runs backwards for one entity
 	Rand() *rand.Rand // seeded by the turn, so that a replay draws the same
 	Log() *slog.Logger
+	Tables() any // the node's hot tables as the turn first saw them; package hotreload reads it
 
 	Send(to Ref, msg any) // to actors and sessions alike; leaves when the turn has succeeded
 	Push(msg any)         // to the clients logged in as this entity; nothing when offline
@@ -38,15 +39,6 @@ type Context interface {
 // SendTo sends one message to many, encoded once for each codec; to is a set, and is served in its canonical order.
 func SendTo(ctx Context, to iter.Seq[Ref], msg any) {
 	turnOf(ctx).fanOut(sortedSet(to), msg)
-}
-
-// Tables returns the node's hot tables as they were when the turn first looked: one version per turn.
-func Tables(ctx Context) any {
-	t := turnOf(ctx)
-	if t.tables == nil && t.entity.sys.o.Tables != nil {
-		t.tables = t.entity.sys.o.Tables()
-	}
-	return t.tables
 }
 
 func turnOf(ctx Context) *turn {

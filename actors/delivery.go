@@ -42,8 +42,11 @@ func (s *System) toActor(e *Envelope) {
 		return
 	}
 	ref := e.To
+	if k.placement.How == PerSession && ref.ID == "" {
+		ref.ID = e.Session.ID
+	}
 	if k.placement.How == Workers && ref.ID == "" {
-		ref.ID = s.o.Node + "/" + strconv.Itoa(int(atomic.AddUint32(&k.next, 1))%k.Workers)
+		ref.ID = s.o.Node + "." + strconv.Itoa(int(atomic.AddUint32(&k.next, 1))%k.Workers)
 	}
 	st := s.stripe(ref)
 	st.mu.Lock()

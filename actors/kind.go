@@ -11,12 +11,13 @@ import (
 
 // A Kind is what the runtime must know to run actors of one name.
 type Kind struct {
-	Name      KindName
-	Role      string        // the role of the nodes that run it; default "game"
-	New       func(*Props)  // makes a behaviour: declares its handlers and cells, and does nothing else
-	IdleAfter time.Duration // passivate after so long without a message; default 5 minutes
-	Workers   int           // stateless: so many per node, the nearest serves; 0: one actor per id in the cluster
-	PerNode   bool          // one on every node of the role; its id is the node's name
+	Name       KindName
+	Role       string        // the role of the nodes that run it; default "game"
+	New        func(*Props)  // makes a behaviour: declares its handlers and cells, and does nothing else
+	IdleAfter  time.Duration // passivate after so long without a message; default 5 minutes
+	Workers    int           // stateless: so many per node, the nearest serves; 0: one actor per id in the cluster
+	PerNode    bool          // one on every node of the role; its id is the node's name
+	PerSession bool          // one per session; its id is the session's
 
 	// Receiver makes an actor of the runtime's own instead of New, one that sees envelopes whole.
 	Receiver func(Runner) Receiver
@@ -45,9 +46,10 @@ type How uint8
 
 // The ways to be placed.
 const (
-	OnePerID How = iota // one per id in the whole cluster, on the owner of its shard
-	PerNode             // one per node, named after it
-	Workers             // several per node, all alike; the empty id means any of the nearest node
+	OnePerID   How = iota // one per id in the whole cluster, on the owner of its shard
+	PerNode               // one per node, named after it
+	Workers               // several per node, all alike; the empty id means any of the nearest node
+	PerSession            // one per session, as near to its gate as the role allows; its id is the session's
 )
 
 // A Placement is what a Router must know of a kind.
@@ -86,6 +88,8 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 		made.placement.How = PerNode
 	case k.Workers > 0:
 		made.placement.How = Workers
+	case k.PerSession:
+		made.placement.How = PerSession
 	}
 	if k.Receiver != nil {
 		return made, nil
@@ -103,7 +107,7 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 	k.New(p)
 	if made.stored() && made.placement.How != OnePerID {
 		made.table.errs = append(made.table.errs, fmt.Errorf(
-			"actors: kind %s is PerNode or Workers and keeps nothing: use Carry instead of State", k.Name))
+			"actors: kind %s is no entity and keeps nothing: use Carry instead of State", k.Name))
 	}
 	return made, errors.Join(made.table.errs...)
 }

@@ -174,7 +174,7 @@ func (n *entity) dropWaiting(r *Refusal) {
 // armIdle looks after IdleAfter whether the entity has had nothing to do, and passivates it then. An entity with
 // sessions bound to it stays.
 func (n *entity) armIdle() {
-	if n.kind.IdleAfter < 0 || n.kind.placement.How != OnePerID {
+	if how := n.kind.placement.How; n.kind.IdleAfter < 0 || how == Workers || how == PerNode {
 		return
 	}
 	if n.stopIdle != nil {

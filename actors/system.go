@@ -116,7 +116,7 @@ func (s *System) claim(k *kind) error {
 				line, other, k.Name))
 		}
 		if line.Public && k.placement.How == OnePerID {
-			errs = append(errs, fmt.Errorf("actors: %s is Public, so a kind with Workers or PerNode must handle it, not %s",
+			errs = append(errs, fmt.Errorf("actors: %s is Public, so Workers, PerSession or PerNode must handle it, not kind %s",
 				line, k.Name))
 		}
 		s.handles[number] = k.Name

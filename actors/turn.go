@@ -107,6 +107,13 @@ func (t *turn) Log() *slog.Logger {
 	return t.entity.sys.o.Log.With("actor", t.entity.ref.String(), "number", t.number)
 }
 
+func (t *turn) Tables() any {
+	if t.tables == nil && t.entity.sys.o.Tables != nil {
+		t.tables = t.entity.sys.o.Tables()
+	}
+	return t.tables
+}
+
 func (t *turn) Send(to Ref, msg any) {
 	if err := to.Check(); err != nil {
 		panic(err.Error())
