@@ -154,7 +154,8 @@ func (r *reading) assign(e entry, path string) {
 	}
 	field := k.field(r.config, n)
 	if expected := r.put(field, e.value); expected != "" {
-		r.wrong(e.value.culprit().at, "%s is %s, but should be %s", path, quoted(e.value), expected).
+		r.wrong(e.value.culprit().at, "%s is %s, but should be %s",
+			path, quoted(e.value), expected).
 			advise(example(k))
 		return
 	}

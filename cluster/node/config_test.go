@@ -68,7 +68,7 @@ func TestWrongFilesAreReportedWithPlaceCauseAndRemedy(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("reported:\n%s\nexpected (%s, write it with -update):\n%s", got, golden, want)
+				t.Errorf("reported:\n%s\nexpected (-update writes it):\n%s", got, want)
 			}
 		})
 	}
@@ -144,7 +144,9 @@ func TestWhatIsNotUsedNeedsNoSecret(t *testing.T) {
 
 func TestInlineTablesAndDottedKeysSayTheSame(t *testing.T) {
 	t.Parallel()
-	c := parse(t, "node.a = {roles = [\"game\"], weight = 3}\nnode.b.roles = [\"game\"]\ngate.rate = 7")
+	c := parse(t, `node.a = {roles = ["game"], weight = 3}
+node.b.roles = ["game"]
+gate.rate = 7`)
 	if a, _ := c.Node("a"); a.Weight != 3 || len(c.Nodes) != 3 || c.Gate.Rate != 7 {
 		t.Errorf("%+v", c)
 	}
@@ -152,7 +154,9 @@ func TestInlineTablesAndDottedKeysSayTheSame(t *testing.T) {
 
 func TestSizesReadAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]Bytes{"0": 0, "12": 12, "64KiB": 64 << 10, "3 MiB": 3 << 20, "2GiB": 2 << 30} {
+	for text, want := range map[string]Bytes{
+		"0": 0, "12": 12, "64KiB": 64 << 10, "3 MiB": 3 << 20, "2GiB": 2 << 30,
+	} {
 		if got, err := parseBytes(text); err != nil || got != want {
 			t.Errorf("%s: %d, %v", text, got, err)
 		}
@@ -172,7 +176,10 @@ func TestDistanceCountsEditsAndSwaps(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"roles", "roles", 0}, {"role", "roles", 1}, {"rolse", "roles", 1}, {"", "abc", 3}, {"kitten", "sitting", 3}} {
+	}{
+		{"", "", 0}, {"roles", "roles", 0}, {"role", "roles", 1}, {"rolse", "roles", 1},
+		{"", "abc", 3}, {"kitten", "sitting", 3},
+	} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("%s to %s: %d, want %d", c.a, c.b, got, c.want)
 		}
@@ -199,7 +206,7 @@ func TestEveryKeyHasASentenceADefaultInBoundsAndAPlace(t *testing.T) {
 		r := newReading("x", nil, noEnv)
 		r.preset(k, n)
 		if !k.bound.ok(pointed(k.field(r.config, n))) {
-			t.Errorf("the default of %s, %s, is out of its bounds: %s", k.name, k.value, k.bound.text)
+			t.Errorf("%s: the default, %s, is out of bounds: %s", k.name, k.value, k.bound.text)
 		}
 	}
 }
@@ -229,7 +236,8 @@ func TestAWrittenConfigurationReadsBackAsTheSame(t *testing.T) {
 			t.Errorf("node %+v reads back as %+v", n, back.Nodes[i])
 		}
 	}
-	if !reflect.DeepEqual(moved.Cluster, back.Cluster) || !reflect.DeepEqual(moved.Persist, back.Persist) {
+	if !reflect.DeepEqual(moved.Cluster, back.Cluster) ||
+		!reflect.DeepEqual(moved.Persist, back.Persist) {
 		t.Errorf("%+v\nreads back as\n%+v", moved, back)
 	}
 	if strings.Contains(b.String(), ":94") {

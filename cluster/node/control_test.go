@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A tame node does what the test says.
+type tame struct {
+	notReady error
+	stopped  atomic.Int32
+}
+
+func (n *tame) Ready() error { return n.notReady }
+func (n *tame) Report() any  { return Report{Sessions: 3, Actors: 4, Messages: 5} }
+func (n *tame) Stop()        { n.stopped.Add(1) }
+
+func open(t *testing.T, dir string, n Controlled) *Control {
+	t.Helper()
+	c, err := OpenControl(dir, Running{Name: "game-1", Incarnation: 1<<64 - 1}, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// found reads the one run file of a directory.
+func found(t *testing.T, dir string) Running {
+	t.Helper()
+	all, err := ReadRunning(dir)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("run files: %+v, %v", all, err)
+	}
+	return all[0]
+}
+
+func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
+	t.Parallel()
+	dir, n := filepath.Join(t.TempDir(), "run"), &tame{notReady: errors.New("the link is not up")}
+	c := open(t, dir, n)
+	r := found(t, dir)
+	if r.PID != os.Getpid() || r.Incarnation != 1<<64-1 || !r.Alive() {
+		t.Errorf("%+v", r)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := r.Ready(ctx); err == nil || !strings.Contains(err.Error(), "the link is not up") {
+		t.Errorf("ready: %v", err)
+	}
+	n.notReady = nil
+	if err := r.Ready(ctx); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+	var report Report
+	if err := r.Report(ctx, &report); err != nil || report != (Report{3, 4, 5}) {
+		t.Errorf("report: %+v, %v", report, err)
+	}
+	if err := r.Stop(ctx); err != nil || n.stopped.Load() != 1 {
+		t.Errorf("stop: %v, %d times", err, n.stopped.Load())
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestALongPathGetsAShortSocket(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 30))
+	c := open(t, dir, &tame{})
+	r := found(t, dir)
+	if len(r.Socket) > maxSocketPath {
+		t.Fatalf("socket path of %d bytes", len(r.Socket))
+	}
+	if err := r.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Dir(r.Socket)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the short directory is still there: %v", err)
+	}
+}
+
+func TestAnotherProcessWithTheSamePIDIsNotTheNode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir, &tame{})
+	r := found(t, dir)
+	earlier := r
+	earlier.Start--
+	if earlier.Alive() {
+		t.Error("a process that started at another time passes for the node")
+	}
+	if err := earlier.Forget(dir); err != nil {
+		t.Fatal(err)
+	}
+	if found(t, dir).PID != r.PID {
+		t.Error("forgetting the earlier process removed the run file of the living one")
+	}
+}
+
+func TestADeadNodesFilesAreForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	dead := Running{Name: "game-1", PID: 1 << 30, Socket: filepath.Join(dir, "game-1.sock")}
+	if err := dead.write(filepath.Join(dir, "game-1.json")); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"torn.json": `{"name":"to`, "game-1.sock": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := found(t, dir)
+	if r.Alive() {
+		t.Fatal("no such process lives")
+	}
+	if err := r.Forget(dir); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := ReadRunning(dir); len(all) > 0 {
+		t.Errorf("still there: %+v", all)
+	}
+}
+
+func TestRunFilesOfNoDirectoryAreNone(t *testing.T) {
+	t.Parallel()
+	if all, err := ReadRunning(filepath.Join(t.TempDir(), "none")); err != nil || len(all) > 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
