@@ -76,6 +76,9 @@ type stripe struct {
 // NewSystem probes every constructor; what is wrong with any of them comes back in one error.
 func NewSystem(o Options) (*System, error) {
 	o.Limits = o.Limits.orDefault()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &System{o: o, messages: wire.Join(runtimeMessages, o.Catalogue), kinds: map[KindName]*kind{},
 		handles: map[uint32]KindName{}, pending: map[uint64]*pendingRequest{},
 		served: map[uint32]func(*Envelope){}}
@@ -95,9 +98,20 @@ func NewSystem(o Options) (*System, error) {
 	for i := range s.stripes {
 		s.stripes[i].processes = map[Ref]*process{}
 	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	s.meter = newMeter(s.kinds)
-	s.proto = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return o.Log }))
-	return s, errors.Join(errs...)
+	quiet := slog.New(warnings{o.Log.Handler()})
+	s.proto = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
+	return s, nil
+}
+
+// warnings lets pass what protoactor says when something is wrong, and not its chatter.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
 }
 
 // claim notes which kind handles which of the clients' numbers.
