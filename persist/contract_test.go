@@ -1,0 +1,410 @@
+package persist_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/persist"
+	"github.com/fireflyrt/firefly/persist/mariadbtest"
+)
+
+// The contract that every Database is held to; the same test runs against all of them.
+
+const (
+	hero  actors.KindName = "hero"
+	keepA uint64          = 0xfedcba9876543210 // incarnations; above 2^63 on purpose
+	keepB uint64          = 0x2
+	gameA uint64          = 0xffffffffffffffff
+	gameB uint64          = 0x4
+)
+
+func TestEveryDatabaseKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		contract(t, func(*testing.T) persist.Database { return persist.NewMemory() })
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		contract(t, func(t *testing.T) persist.Database {
+			return opened(t)(persist.OpenSQLite(filepath.Join(t.TempDir(), "a b?c%.db")))
+		})
+	})
+	t.Run("mariadb", func(t *testing.T) {
+		t.Parallel()
+		server := mariadbtest.Start(t)
+		contract(t, func(t *testing.T) persist.Database {
+			return opened(t)(persist.OpenMySQL(server.DSN()))
+		})
+	})
+}
+
+func opened(t *testing.T) func(persist.Database, error) persist.Database {
+	return func(db persist.Database, err error) persist.Database {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+		return db
+	}
+}
+
+func contract(t *testing.T, open func(*testing.T) persist.Database) {
+	for name, test := range map[string]func(*testing.T, *bench){
+		"an entity that never was has no parts":             neverWas,
+		"what is written is read back":                      readBack,
+		"a deleted part is a tombstone":                     tombstone,
+		"the newer version wins":                            newerWins,
+		"a new owner wins over any version":                 newOwnerWins,
+		"a stale owner writes nothing":                      staleOwner,
+		"a stale keeper writes nothing":                     staleKeeper,
+		"a fence that nobody raised lets nobody through":    neverRaised,
+		"half a batch is fenced and the other half written": halfBatch,
+		"a stale keeper raises nothing":                     staleKeeperRaise,
+		"raising under concurrency gives distinct numbers":  distinctNumbers,
+		"raising waits for nobody and ends writing":         raiseEndsWriting,
+		"odd ids are rows of their own":                     oddIDs,
+		"an entity has 5,000 parts":                         manyParts,
+		"big bodies come back":                              bigBodies,
+		"too long a key is refused and nothing written":     longKey,
+		"migrating again changes nothing":                   migrateAgain,
+		"a kind's name is checked":                          kindChecked,
+		"a level can be told":                               levelTold,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &bench{T: t, db: open(t)}
+			b.migrate()
+			b.keeper = b.raise(persist.KeeperRole, 1, keepA)
+			b.owner = b.raise("game", 1, gameA)
+			test(t, b)
+		})
+	}
+}
+
+// A bench is a migrated database with the fences of shard 1 raised.
+type bench struct {
+	*testing.T
+	db            persist.Database
+	keeper, owner persist.Fence
+}
+
+func (b *bench) migrate() {
+	b.Helper()
+	err := b.db.Migrate(context.Background(), persist.Schema{
+		Kinds: []actors.KindName{hero}, Roles: []string{"game"}, Shards: 8})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) raise(role string, shard int, holder uint64) persist.Fence {
+	b.Helper()
+	got, err := b.db.Raise(context.Background(),
+		[]persist.Claim{{Role: role, Shard: shard, Holder: holder}})
+	if err != nil || len(got) != 1 || got[0] == 0 {
+		b.Fatalf("raise %s/%d: %v, %v", role, shard, got, err)
+	}
+	return persist.Fence{Epoch: got[0], Holder: holder}
+}
+
+// change is a change in shard 1 under the fences that hold; text of a part is made to JSON.
+func (b *bench) change(id string, version uint64, parts ...string) persist.Change {
+	c := persist.Change{ID: id, Shard: 1, Owner: b.owner, Keeper: b.keeper}
+	for i := 0; i < len(parts); i += 2 {
+		text, err := json.Marshal(parts[i+1])
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Parts = append(c.Parts, persist.Part{Name: parts[i], Version: version, Data: text})
+	}
+	return c
+}
+
+func (b *bench) write(changes ...persist.Change) []persist.Outcome {
+	b.Helper()
+	got, err := b.db.Write(context.Background(),
+		persist.Batch{Kind: hero, Role: "game", At: 1, Changes: changes})
+	if err != nil || len(got) != len(changes) {
+		b.Fatalf("write: %v, %v", got, err)
+	}
+	return got
+}
+
+func (b *bench) expect(want persist.Outcome, changes ...persist.Change) {
+	b.Helper()
+	for i, got := range b.write(changes...) {
+		if got != want {
+			b.Errorf("%q: %v, want %v", changes[i].ID, got, want)
+		}
+	}
+}
+
+// holds compares an entity with name=text pairs; a tombstone is written name=.
+func (b *bench) holds(id, want string) {
+	b.Helper()
+	if got := b.text(id); got != want {
+		b.Errorf("%q holds %s, want %s", id, got, want)
+	}
+}
+
+func (b *bench) text(id string) string {
+	b.Helper()
+	parts, err := b.db.Load(context.Background(), hero.Ref(id))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var texts []string
+	for _, p := range parts {
+		text := ""
+		if p.Data != nil {
+			if err := json.Unmarshal(p.Data, &text); err != nil {
+				b.Fatal(err)
+			}
+		}
+		texts = append(texts, fmt.Sprintf("%s=%s@%d", p.Name, text, p.Version))
+	}
+	return strings.Join(texts, " ")
+}
+
+func neverWas(t *testing.T, b *bench) {
+	b.holds("nobody", "")
+	if _, err := b.db.Load(context.Background(), actors.KindName("other").Ref("x")); err == nil {
+		t.Error("a kind without a table was loaded")
+	}
+}
+
+func readBack(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 1, "", "one", "bag/1", "sword"))
+	b.holds("ann", "=one@1 bag/1=sword@1")
+	b.expect(persist.Written, b.change("ann", 2, "", "two", "bag/2", "bow"))
+	b.holds("ann", "=two@2 bag/1=sword@1 bag/2=bow@2")
+	b.expect(persist.Written, b.change("ann", 2, "", "two", "bag/2", "bow")) // found
+	b.holds("ann", "=two@2 bag/1=sword@1 bag/2=bow@2")
+}
+
+func tombstone(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 1, "", "one", "bag/1", "sword"))
+	gone := b.change("ann", 2, "", "two", "bag/1", "")
+	gone.Parts[1].Data = nil
+	b.expect(persist.Written, gone)
+	b.holds("ann", "=two@2 bag/1=@2")
+	b.expect(persist.Written, b.change("ann", 3, "", "three", "bag/1", "again"))
+	b.holds("ann", "=three@3 bag/1=again@3")
+}
+
+func newerWins(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 5, "", "five", "bag/1", "five"))
+	b.expect(persist.Written, b.change("ann", 4, "", "four", "bag/1", "four", "bag/2", "four"))
+	b.holds("ann", "=five@5 bag/1=five@5 bag/2=four@4")
+}
+
+func newOwnerWins(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 9, "", "nine"))
+	b.owner = b.raise("game", 1, gameB)
+	b.expect(persist.Written, b.change("ann", 2, "", "two"))
+	b.holds("ann", "=two@2")
+}
+
+func staleOwner(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 1, "", "one"))
+	stale, fresh := b.change("ann", 99, "", "stale"), b.change("bob", 99, "", "stale")
+	b.raise("game", 1, gameB)
+	b.expect(persist.OwnerFenced, stale, fresh)
+	stolen := stale // the right number, but another's
+	stolen.Owner = persist.Fence{Epoch: stale.Owner.Epoch + 1, Holder: gameA}
+	b.expect(persist.OwnerFenced, stolen)
+	b.holds("ann", "=one@1")
+	b.holds("bob", "")
+}
+
+func staleKeeper(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 1, "", "one"))
+	stale, fresh := b.change("ann", 99, "", "stale"), b.change("bob", 99, "", "stale")
+	b.raise(persist.KeeperRole, 1, keepB)
+	b.expect(persist.KeeperFenced, stale, fresh)
+	stolen := stale
+	stolen.Keeper = persist.Fence{Epoch: stale.Keeper.Epoch + 1, Holder: keepA}
+	b.expect(persist.KeeperFenced, stolen)
+	b.holds("ann", "=one@1")
+	b.holds("bob", "")
+}
+
+func neverRaised(_ *testing.T, b *bench) {
+	c := b.change("ann", 1, "", "one")
+	c.Shard, c.Owner, c.Keeper = 3, persist.Fence{}, persist.Fence{}
+	b.expect(persist.KeeperFenced, c)
+	b.holds("ann", "")
+}
+
+func halfBatch(t *testing.T, b *bench) {
+	old := b.change("old", 1, "", "old")
+	old.Shard, old.Keeper = 2, b.raise(persist.KeeperRole, 2, keepA)
+	old.Owner = b.raise("game", 2, gameA)
+	b.expect(persist.Written, b.change("was", 1, "", "was"), old)
+	b.raise("game", 2, gameB)
+	lost := old
+	lost.Parts = b.change("old", 2, "", "lost").Parts
+	got := b.write(b.change("was", 2, "", "is"), lost, b.change("new", 1, "", "new"))
+	want := []persist.Outcome{persist.Written, persist.OwnerFenced, persist.Written}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("outcomes %v, want %v", got, want)
+	}
+	b.holds("was", "=is@2")
+	b.holds("old", "=old@1")
+	b.holds("new", "=new@1")
+}
+
+func staleKeeperRaise(t *testing.T, b *bench) {
+	claim := persist.Claim{Role: "game", Shard: 1, Holder: gameB, Keeper: b.keeper}
+	b.raise(persist.KeeperRole, 1, keepB)
+	got, err := b.db.Raise(context.Background(), []persist.Claim{claim,
+		{Role: "game", Shard: 2, Holder: gameB}})
+	if err != nil || got[0] != 0 || got[1] == 0 {
+		t.Fatalf("stale keeper's raise: %v, %v; want 0 and a number", got, err)
+	}
+	b.keeper = b.raise(persist.KeeperRole, 1, keepA)
+	b.expect(persist.Written, b.change("ann", 1, "", "one")) // the owner is who it was
+}
+
+func distinctNumbers(t *testing.T, b *bench) {
+	const callers, each = 8, 10
+	var mu sync.Mutex
+	taken := make(map[uint64]uint64) // number -> holder
+	var all sync.WaitGroup
+	for caller := range uint64(callers) {
+		all.Go(func() {
+			for range each {
+				got, err := b.db.Raise(context.Background(),
+					[]persist.Claim{{Role: "game", Shard: 5, Holder: 100 + caller}})
+				if err != nil || got[0] == 0 {
+					continue // overtaken, or lost against others: no number, and says so
+				}
+				mu.Lock()
+				if other, twice := taken[got[0]]; twice {
+					t.Errorf("number %d given to %d and %d", got[0], other, 100+caller)
+				}
+				taken[got[0]] = 100 + caller
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if len(taken) < each {
+		t.Errorf("only %d of %d raises were granted", len(taken), callers*each)
+	}
+}
+
+// raiseEndsWriting: once a raise has returned, nothing under the number before it is written,
+// whatever was under way.
+func raiseEndsWriting(t *testing.T, b *bench) {
+	for round := range uint64(20) {
+		mine, done := b.change("ann", 1, "", fmt.Sprint(round)), make(chan struct{})
+		go func() {
+			defer close(done)
+			for v := uint64(1); v < 20; v++ {
+				mine.Parts[0].Version = v
+				_, _ = b.db.Write(context.Background(), persist.Batch{Kind: hero, Role: "game",
+					Changes: []persist.Change{mine}}) // fenced at some moment: that is the point
+			}
+		}()
+		b.owner = b.raise("game", 1, gameB+round)
+		before := b.text("ann")
+		<-done
+		if after := b.text("ann"); after != before {
+			t.Fatalf("round %d: %q became %q after the raise", round, before, after)
+		}
+	}
+}
+
+func oddIDs(_ *testing.T, b *bench) {
+	ids := []string{"Ann", "ann", "ANN", "ann ", " ann", "änn", "a\u0308nn", "änn\u200b", "an%",
+		"an_", `"`, `'`, "`", `\`, `\"`, `a'); DROP TABLE state_hero; --`, "\x01", "\x7f", "\n",
+		"\t", "a\u2028b", "<&>", "𝔄𝔫𝔫", "😀", "👩‍👩‍👧", strings.Repeat("é", 100), "$.id", "null", "1", "1.0"}
+	var all []persist.Change
+	for i, id := range ids {
+		all = append(all, b.change(id, 1, "", fmt.Sprint(i), "bag/"+id, id))
+	}
+	b.expect(persist.Written, all...)
+	for i, id := range ids {
+		b.holds(id, fmt.Sprintf("=%d@1 bag/%s=%s@1", i, id, id))
+	}
+}
+
+func manyParts(t *testing.T, b *bench) {
+	parts := []string{"", "hoarder"}
+	for i := range 5000 {
+		parts = append(parts, fmt.Sprintf("bag/%04d", i), strings.Repeat("x", 100))
+	}
+	b.expect(persist.Written, b.change("ann", 1, parts...))
+	b.expect(persist.Written, b.change("ann", 2, "", "hoarder", "bag/0001", "new"))
+	got, err := b.db.Load(context.Background(), hero.Ref("ann"))
+	if err != nil || len(got) != 5001 {
+		t.Fatalf("%d parts, %v", len(got), err)
+	}
+	if string(got[2].Data) != `"new"` || got[3].Version != 1 {
+		t.Errorf("parts 1 and 2 are %s and @%d", got[2].Data, got[3].Version)
+	}
+}
+
+func bigBodies(t *testing.T, b *bench) {
+	for _, unit := range []string{"x", `"`, "\x00", "😀"} {
+		text, err := json.Marshal(strings.Repeat(unit, 7<<20/len(unit)/6))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := b.change("big"+unit[:0]+fmt.Sprint(len(text)), 1, "", "")
+		c.Parts[0].Data = text
+		b.expect(persist.Written, c)
+		got, err := b.db.Load(context.Background(), hero.Ref(c.ID))
+		if err != nil || len(got) != 1 || !bytes.Equal(got[0].Data, text) {
+			t.Errorf("%d bytes of %q did not come back (%v)", len(text), unit, err)
+		}
+	}
+}
+
+func longKey(t *testing.T, b *bench) {
+	long := b.change("bob", 1, "", "one", "bag/"+strings.Repeat("k", persist.MaxPart), "x")
+	_, err := b.db.Write(context.Background(), persist.Batch{Kind: hero, Role: "game",
+		Changes: []persist.Change{b.change("ann", 1, "", "one"), long}})
+	if !strings.Contains(fmt.Sprint(err), persist.ErrRejected.Error()) {
+		t.Errorf("a part of %d bytes: %v", persist.MaxPart+4, err)
+	}
+	b.holds("ann", "")
+	b.holds("bob", "")
+}
+
+func migrateAgain(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.change("ann", 1, "", "one"))
+	b.migrate()
+	b.expect(persist.Written, b.change("ann", 2, "", "two"))
+	b.holds("ann", "=two@2")
+}
+
+func kindChecked(t *testing.T, b *bench) {
+	for _, bad := range []actors.KindName{"", "Hero", "1hero", "hero; DROP TABLE x", "he-ro",
+		"hero`", "héro", actors.KindName(strings.Repeat("h", 49))} {
+		schema := persist.Schema{Kinds: []actors.KindName{bad}}
+		if err := b.db.Migrate(context.Background(), schema); err == nil {
+			t.Errorf("kind %q got a table", bad)
+		}
+	}
+}
+
+func levelTold(t *testing.T, b *bench) {
+	level, err := b.db.Level(context.Background())
+	if err != nil || level == "" || strings.HasPrefix(level, "degraded") {
+		t.Errorf("level %q, %v", level, err)
+	}
+}

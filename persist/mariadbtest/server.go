@@ -1,0 +1,160 @@
+// Package mariadbtest starts a real MariaDB for a test: private port, private data directory,
+// gone when the test ends. It is for tests only.
+//
+// It knows nothing of the driver: a test that calls DSN must import persist (or the driver), so
+// that database/sql knows the name "mysql". Where mariadbd is not installed, tests skip and say
+// so, except in CI (environment CI=true), where that is a failure.
+package mariadbtest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// startWithin is how long a server may take to answer, on a machine that does other things too.
+const startWithin = 30 * time.Second
+
+// A Server is one running mariadbd.
+type Server struct {
+	t         testing.TB
+	dir       string
+	port      int
+	process   *exec.Cmd
+	ended     chan struct{}
+	databases atomic.Int32
+}
+
+// Start installs an empty server and starts it; the test's end stops it and removes its files.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	for _, program := range []string{"mariadbd", "mariadb-install-db"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("mariadbtest: %v; CI must have it: apt-get install mariadb-server", err)
+			}
+			t.Skipf("needs a MariaDB: %v (apt-get install mariadb-server)", err)
+		}
+	}
+	// Not t.TempDir: its long names do not fit a socket's path, which ends at 107 bytes.
+	dir, err := os.MkdirTemp("/tmp", "fm")
+	if err != nil {
+		t.Fatalf("mariadbtest: %v", err)
+	}
+	s := &Server{t: t, dir: dir}
+	t.Cleanup(s.remove)
+	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--user=root",
+		"--datadir="+s.dir, "--auth-root-authentication-method=normal", "--skip-test-db",
+	).CombinedOutput()
+	if err != nil {
+		t.Fatalf("mariadbtest: install: %v\n%s", err, out)
+	}
+	s.port = freePort(t)
+	s.Restart()
+	return s
+}
+
+// Restart starts the server again on the port and the files that it had, after Kill.
+func (s *Server) Restart() {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatalf("mariadbtest: %v", err)
+	}
+	defer log.Close()
+	s.process = exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+s.dir,
+		"--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", s.port),
+		"--socket="+filepath.Join(s.dir, "s.sock"), "--pid-file="+filepath.Join(s.dir, "m.pid"),
+		"--skip-name-resolve", "--max-allowed-packet=64M")
+	s.process.Stdout, s.process.Stderr = log, log
+	if err := s.process.Start(); err != nil {
+		s.t.Fatalf("mariadbtest: %v", err)
+	}
+	ended, process := make(chan struct{}), s.process
+	s.ended = ended
+	go func() { // ends with the process, which remove and Kill wait for
+		_ = process.Wait() // how it ended is in the log
+		close(ended)
+	}()
+	s.awaitPort()
+}
+
+// awaitPort waits until the server takes connections.
+func (s *Server) awaitPort() {
+	s.t.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", s.port)
+	for deadline := time.Now().Add(startWithin); ; {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-s.ended:
+			s.t.Fatalf("mariadbtest: mariadbd ended at once:\n%s", s.log())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("mariadbtest: waited %v for %s:\n%s", startWithin, address, s.log())
+		}
+	}
+}
+
+// Kill ends the server as a power cut would, but for what the kernel still writes.
+func (s *Server) Kill() {
+	_ = s.process.Process.Kill() // it may have ended by itself
+	<-s.ended
+}
+
+// DSN makes a new, empty database and returns its name for persist.OpenMySQL.
+func (s *Server) DSN() string {
+	s.t.Helper()
+	root := fmt.Sprintf("root@tcp(127.0.0.1:%d)/", s.port)
+	name := fmt.Sprintf("t%d", s.databases.Add(1))
+	db, err := sql.Open("mysql", root)
+	if err != nil {
+		s.t.Fatalf("mariadbtest: %v", err)
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+	defer cancel()
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		s.t.Fatalf("mariadbtest: %v\n%s", err, s.log())
+	}
+	return root + name
+}
+
+func (s *Server) log() []byte {
+	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text
+}
+
+func (s *Server) remove() {
+	if s.process != nil && s.process.Process != nil {
+		s.Kill()
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		s.t.Errorf("mariadbtest: %v", err)
+	}
+}
+
+// freePort finds a port that nobody listens on; mariadbd cannot be told to take any.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("mariadbtest: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}

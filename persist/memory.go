@@ -1,0 +1,137 @@
+package persist
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// Memory is a Database that ends with its process, for tests and Worlds. It never blocks.
+type Memory struct {
+	mu     sync.Mutex
+	tables map[actors.KindName]map[string]map[string]Part // by kind, id, part
+	fences map[fenceKey]Fence
+}
+
+type fenceKey struct {
+	role  string
+	shard int
+}
+
+// NewMemory makes an empty one.
+func NewMemory() *Memory {
+	return &Memory{
+		tables: make(map[actors.KindName]map[string]map[string]Part),
+		fences: make(map[fenceKey]Fence),
+	}
+}
+
+// Migrate implements Database.
+func (m *Memory) Migrate(_ context.Context, s Schema) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range s.Kinds {
+		if _, err := tableName(k); err != nil {
+			return err
+		}
+		if m.tables[k] == nil {
+			m.tables[k] = make(map[string]map[string]Part)
+		}
+	}
+	return nil
+}
+
+// Raise implements Database.
+func (m *Memory) Raise(_ context.Context, claims []Claim) ([]uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	numbers := make([]uint64, len(claims))
+	for i, c := range claims {
+		if c.Keeper != (Fence{}) && m.fences[fenceKey{KeeperRole, c.Shard}] != c.Keeper {
+			continue
+		}
+		key := fenceKey{c.Role, c.Shard}
+		numbers[i] = m.fences[key].Epoch + 1
+		m.fences[key] = Fence{Epoch: numbers[i], Holder: c.Holder}
+	}
+	return numbers, nil
+}
+
+// Load implements Database.
+func (m *Memory) Load(_ context.Context, ref actors.Ref) ([]Part, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	table, ok := m.tables[ref.Kind]
+	if !ok {
+		return nil, fmt.Errorf("persist: load %s: no table: %w", ref, ErrRejected)
+	}
+	parts := make([]Part, 0, len(table[ref.ID]))
+	for _, p := range table[ref.ID] {
+		parts = append(parts, p)
+	}
+	slices.SortFunc(parts, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
+	return parts, nil
+}
+
+// Write implements Database.
+func (m *Memory) Write(_ context.Context, b Batch) ([]Outcome, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	table, ok := m.tables[b.Kind]
+	if !ok {
+		return nil, fmt.Errorf("persist: write %s: no table: %w", b.Kind, ErrRejected)
+	}
+	for _, c := range b.Changes {
+		for _, p := range c.Parts {
+			if len(p.Name) > MaxPart || len(c.ID) > MaxPart {
+				return nil, fmt.Errorf("persist: write %s/%s: key too long: %w",
+					b.Kind, c.ID, ErrRejected)
+			}
+		}
+	}
+	outcomes := make([]Outcome, len(b.Changes))
+	for i, c := range b.Changes {
+		switch {
+		case !m.holds(KeeperRole, c.Shard, c.Keeper):
+			outcomes[i] = KeeperFenced
+		case !m.holds(b.Role, c.Shard, c.Owner):
+			outcomes[i] = OwnerFenced
+		default:
+			m.put(table, c)
+			outcomes[i] = Written
+		}
+	}
+	return outcomes, nil
+}
+
+// holds: a fence that was never raised is nobody's.
+func (m *Memory) holds(role string, shard int, f Fence) bool {
+	return f.Epoch != 0 && m.fences[fenceKey{role, shard}] == f
+}
+
+func (m *Memory) put(table map[string]map[string]Part, c Change) {
+	rows := table[c.ID]
+	if rows == nil {
+		rows = make(map[string]Part)
+		table[c.ID] = rows
+	}
+	for _, p := range c.Parts {
+		p.Epoch = c.Owner.Epoch
+		if old := rows[p.Name]; newer(p.Epoch, p.Version, old.Epoch, old.Version) {
+			p.Data = slices.Clone(p.Data)
+			rows[p.Name] = p
+		}
+	}
+}
+
+// Level implements Database.
+func (m *Memory) Level(context.Context) (string, error) {
+	return "memory: nothing outlives the process", nil
+}
+
+// Close implements Database.
+func (m *Memory) Close() error { return nil }

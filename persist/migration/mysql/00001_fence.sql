@@ -1,0 +1,8 @@
+-- +goose Up
+CREATE TABLE IF NOT EXISTS firefly_fence (
+	role VARBINARY(64) NOT NULL,
+	shard INT NOT NULL,
+	epoch BIGINT UNSIGNED NOT NULL,
+	holder VARBINARY(16) NOT NULL,
+	PRIMARY KEY (role, shard)
+) ENGINE=InnoDB;

@@ -1,0 +1,224 @@
+package persist
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// Bounds of the connections to a MySQL server.
+const (
+	mysqlConns   = 16               // connections at most
+	mysqlDial    = 3 * time.Second  // to be connected
+	mysqlAnswer  = 15 * time.Second // for one answer; the server ends a lock wait after 5 s
+	mysqlPacket  = 16 << 20         // bytes that the server must take at once: MaxChange, escaped
+	mysqlIdleFor = time.Minute
+)
+
+// OpenMySQL opens a MySQL or MariaDB database, named as go-sql-driver names it:
+// user:password@tcp(10.0.0.7:3306)/arena. Settings that writing right depends on are made here,
+// whatever the name says of them. It was tested against MariaDB 10.11; statements keep to what
+// MySQL 8 takes as well. The server need not be up yet: it is looked at by Migrate.
+func OpenMySQL(dsn string) (Database, error) {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("persist: dsn of the store: %w", err)
+	}
+	if c.DBName == "" {
+		return nil, errors.New("persist: dsn of the store: it names no database")
+	}
+	c.ClientFoundRows = false // affected rows must be those that changed
+	c.InterpolateParams = false
+	c.ParseTime = false
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = mysqlDial, mysqlAnswer, mysqlAnswer
+	c.Collation = "utf8mb4_bin"
+	c.MaxAllowedPacket = 0 // ask the server
+	if c.Params == nil {
+		c.Params = make(map[string]string)
+	}
+	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	c.Params["innodb_lock_wait_timeout"] = "5"
+	c.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("persist: dsn of the store: %w", err)
+	}
+	db := sql.OpenDB(isolated{connector})
+	db.SetMaxOpenConns(mysqlConns)
+	db.SetMaxIdleConns(mysqlConns)
+	db.SetConnMaxIdleTime(mysqlIdleFor)
+	return &server{dialect: mysqlDialect(), write: db, read: db}, nil
+}
+
+// isolated makes every connection REPEATABLE READ: the share locks on the fence rows depend on it.
+// The variable's name differs between servers, the statement does not.
+type isolated struct{ driver.Connector }
+
+func (i isolated) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := i.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.(driver.ExecerContext).ExecContext(ctx,
+		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", nil)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func mysqlDialect() dialect {
+	return dialect{
+		name:   "mysql",
+		table:  mysqlTable,
+		upsert: mysqlUpsert,
+		raise:  mysqlRaise(),
+		seed:   mysqlSeed(),
+		// 1 for a row that is new, 2 for one that changed, 0 for one left out: only if all changed
+		// does the sum leave no doubt.
+		settled: func(affected, rows int64) bool { return affected == 2*rows },
+		fate:    mysqlFate,
+		level:   mysqlLevel,
+	}
+}
+
+func mysqlTable(table string) string {
+	return `CREATE TABLE IF NOT EXISTS ` + table + ` (
+	id VARBINARY(255) NOT NULL, part VARBINARY(255) NOT NULL, shard INT NOT NULL,
+	epoch BIGINT UNSIGNED NOT NULL, version BIGINT UNSIGNED NOT NULL,
+	data JSON NULL, box JSON NULL, due_at BIGINT NULL, updated_at BIGINT NOT NULL,
+	PRIMARY KEY (id, part)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin`
+}
+
+// mysqlKey is wider than the columns id and part: MariaDB cuts what is too long for a column of
+// JSON_TABLE silently, whatever the mode, but refuses what is too long for a column of a table.
+const mysqlKey = "VARCHAR(1024)"
+
+// mysqlText is a text column of a JSON parameter.
+func mysqlText(name string, size string) string {
+	return name + ` ` + size + ` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.` + name +
+		`' NULL ON EMPTY ERROR ON ERROR`
+}
+
+func mysqlNumber(name string) string { return name + ` BIGINT UNSIGNED PATH '$.` + name + `'` }
+
+func mysqlRows() string {
+	return `JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
+		mysqlText("id", mysqlKey), mysqlText("part", mysqlKey),
+		"shard INT PATH '$.shard'", mysqlNumber("version"), mysqlText("data", "LONGTEXT"),
+		mysqlNumber("epoch"), mysqlText("holder", "VARCHAR(16)"),
+		mysqlNumber("keeper_epoch"), mysqlText("keeper_holder", "VARCHAR(16)"),
+	}, ", ") + `))`
+}
+
+// mysqlUpsert: assignments run from left to right and see what those before them assigned. So
+// version stands next to last and epoch last, or the columns after them would compare the new
+// row with itself and keep their old value.
+func mysqlUpsert(table string) string {
+	var set strings.Builder
+	for i, column := range []string{"shard", "data", "updated_at", "version", "epoch"} {
+		if i > 0 {
+			set.WriteString(",\n\t")
+		}
+		fmt.Fprintf(&set, `%[2]s = IF(VALUES(epoch) > %[1]s.epoch OR (VALUES(epoch) = %[1]s.epoch`+
+			` AND VALUES(version) > %[1]s.version), VALUES(%[2]s), %[1]s.%[2]s)`, table, column)
+	}
+	return `INSERT INTO ` + table + ` (id, part, shard, data, updated_at, version, epoch)
+SELECT v.id, v.part, v.shard, v.data, ?, v.version, v.epoch
+FROM ` + mysqlRows() + ` v
+STRAIGHT_JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.shard
+	AND k.epoch = v.keeper_epoch AND k.holder = v.keeper_holder
+STRAIGHT_JOIN firefly_fence o ON o.role = ? AND o.shard = v.shard
+	AND o.epoch = v.epoch AND o.holder = v.holder
+LOCK IN SHARE MODE
+ON DUPLICATE KEY UPDATE ` + set.String()
+}
+
+func mysqlRaise() string {
+	return `INSERT INTO firefly_fence (role, shard, epoch, holder)
+SELECT v.role, v.shard, 1, v.holder
+FROM JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
+		mysqlText("role", "VARCHAR(64)"), "shard INT PATH '$.shard'",
+		mysqlText("holder", "VARCHAR(16)"),
+		mysqlNumber("keeper_epoch"), mysqlText("keeper_holder", "VARCHAR(16)"),
+	}, ", ") + `)) v
+WHERE v.keeper_epoch IS NULL OR EXISTS (SELECT 1 FROM firefly_fence k
+	WHERE k.role = 'persist' AND k.shard = v.shard
+	AND k.epoch = v.keeper_epoch AND k.holder = v.keeper_holder)
+ON DUPLICATE KEY UPDATE epoch = firefly_fence.epoch + 1, holder = VALUES(holder)`
+}
+
+func mysqlSeed() string {
+	return `INSERT INTO firefly_fence (role, shard, epoch, holder)
+SELECT v.role, v.shard, 0, ''
+FROM JSON_TABLE(?, '$[*]' COLUMNS (` + mysqlText("role", "VARCHAR(64)") + `,
+	shard INT PATH '$.shard')) v
+ON DUPLICATE KEY UPDATE epoch = firefly_fence.epoch`
+}
+
+// Numbers of the server's errors: dev.mysql.com/doc/mysql-errors and mariadb.com/kb/en/
+// mariadb-error-codes. They are the same in both.
+var (
+	mysqlContended = [...]uint16{1205, 1213}
+	// Too many connections, disk or table full, shutting down, read-only, killed, wrong password,
+	// no such database: a matter of the server, not of the rows.
+	mysqlDown = [...]uint16{1021, 1040, 1041, 1044, 1045, 1049, 1053, 1114, 1129, 1130, 1135,
+		1203, 1226, 1290, 1317, 1792, 1836, 1927, 3024}
+	// Errors while committing or in the engine: it may have been written.
+	mysqlUnclear = [...]uint16{1030, 1180, 1181}
+)
+
+func mysqlFate(err error) error {
+	var e *mysql.MySQLError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &e) && slices.Contains(mysqlContended[:], e.Number):
+		return ErrContended
+	case errors.As(err, &e) && slices.Contains(mysqlDown[:], e.Number):
+		return ErrDown
+	case errors.As(err, &e) && slices.Contains(mysqlUnclear[:], e.Number):
+		return ErrUnclear
+	case errors.As(err, &e), errors.Is(err, mysql.ErrPktTooLarge):
+		return ErrRejected
+	case errors.Is(err, driver.ErrBadConn), errors.As(err, &dial) && dial.Op == "dial":
+		return ErrDown // the driver says so only when nothing was sent
+	}
+	return ErrUnclear
+}
+
+func mysqlLevel(ctx context.Context, db *sql.DB) (string, error) {
+	var version, flush, sync, name string
+	var binlog bool
+	var packet int64
+	err := db.QueryRowContext(ctx, "SELECT @@version, @@innodb_flush_log_at_trx_commit,"+
+		" @@sync_binlog, @@log_bin, @@max_allowed_packet").
+		Scan(&version, &flush, &sync, &binlog, &packet)
+	if err != nil {
+		return "", err
+	}
+	name = "mysql " + version
+	var faults []string
+	if flush != "1" {
+		faults = append(faults, "innodb_flush_log_at_trx_commit="+flush)
+	}
+	if binlog && sync != "1" {
+		faults = append(faults, "sync_binlog="+sync)
+	}
+	if packet < mysqlPacket {
+		faults = append(faults, "max_allowed_packet="+strconv.FormatInt(packet, 10)+
+			" (large entities are refused)")
+	}
+	if len(faults) > 0 {
+		return "degraded: " + name + ": " + strings.Join(faults, ", "), nil
+	}
+	return name + ": on the disk at each commit", nil
+}

@@ -1,0 +1,123 @@
+package persist
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+// OpenSQLite opens the embedded database: one file of one host, made when it is not there. Writes
+// go through one connection, one after the other, and are on the disk when they return.
+func OpenSQLite(path string) (Database, error) {
+	options := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)",
+		"synchronous(FULL)", "cache_size(-16000)"}, "_txlock": {"immediate"}}
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
+		RawQuery: options.Encode()}).String()
+	write, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("persist: open %s: %w", path, err)
+	}
+	write.SetMaxOpenConns(1)
+	read, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("persist: open %s: %w", path, err), write.Close())
+	}
+	read.SetMaxOpenConns(4)
+	s := &server{dialect: sqliteDialect(), write: write, read: read}
+	if err := write.Ping(); err != nil {
+		return nil, errors.Join(s.fail("open "+path, err), s.Close())
+	}
+	return s, nil
+}
+
+func sqliteDialect() dialect {
+	return dialect{
+		name:    "sqlite3",
+		table:   sqliteTable,
+		upsert:  sqliteUpsert,
+		raise:   sqliteRaise,
+		seed:    sqliteSeed,
+		settled: func(affected, rows int64) bool { return affected == rows },
+		fate:    sqliteFate,
+		level:   sqliteLevel,
+	}
+}
+
+func sqliteTable(table string) string {
+	return `CREATE TABLE IF NOT EXISTS ` + table + ` (
+	id TEXT NOT NULL, part TEXT NOT NULL, shard INTEGER NOT NULL,
+	epoch INTEGER NOT NULL, version INTEGER NOT NULL,
+	data TEXT CHECK (data IS NULL OR json_valid(data)),
+	box TEXT CHECK (box IS NULL OR json_valid(box)),
+	due_at INTEGER, updated_at INTEGER NOT NULL,
+	PRIMARY KEY (id, part), CHECK (length(CAST(id AS BLOB)) <= 255),
+	CHECK (length(CAST(part AS BLOB)) <= 255)) WITHOUT ROWID`
+}
+
+// sqliteUpsert leaves out the rows that a fence does not let through, then those that the table
+// has as new already. CROSS JOIN fixes the order of the join: from the rows to the fences.
+func sqliteUpsert(table string) string {
+	return `INSERT INTO ` + table + ` (id, part, shard, data, updated_at, version, epoch)
+SELECT v.value ->> '$.id', v.value ->> '$.part', v.value ->> '$.shard', v.value ->> '$.data', ?1,
+	v.value ->> '$.version', v.value ->> '$.epoch'
+FROM json_each(?2) v
+CROSS JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.value ->> '$.shard'
+	AND k.epoch = v.value ->> '$.keeper_epoch' AND k.holder = v.value ->> '$.keeper_holder'
+CROSS JOIN firefly_fence o ON o.role = ?3 AND o.shard = v.value ->> '$.shard'
+	AND o.epoch = v.value ->> '$.epoch' AND o.holder = v.value ->> '$.holder'
+WHERE true
+ON CONFLICT (id, part) DO UPDATE SET shard = excluded.shard, data = excluded.data,
+	updated_at = excluded.updated_at, version = excluded.version, epoch = excluded.epoch
+WHERE (excluded.epoch, excluded.version) > (epoch, version)`
+}
+
+const sqliteRaise = `INSERT INTO firefly_fence (role, shard, epoch, holder)
+SELECT v.value ->> '$.role', v.value ->> '$.shard', 1, v.value ->> '$.holder'
+FROM json_each(?1) v
+WHERE v.value ->> '$.keeper_epoch' IS NULL OR EXISTS (SELECT 1 FROM firefly_fence k
+	WHERE k.role = 'persist' AND k.shard = v.value ->> '$.shard'
+	AND k.epoch = v.value ->> '$.keeper_epoch' AND k.holder = v.value ->> '$.keeper_holder')
+ON CONFLICT (role, shard) DO UPDATE SET epoch = epoch + 1, holder = excluded.holder`
+
+const sqliteSeed = `INSERT INTO firefly_fence (role, shard, epoch, holder)
+SELECT v.value ->> '$.role', v.value ->> '$.shard', 0, '' FROM json_each(?1) v
+WHERE true ON CONFLICT (role, shard) DO NOTHING`
+
+// sqliteFate: a statement that SQLite answers with an error was rolled back, but for one whose
+// disk failed while it was being committed.
+func sqliteFate(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return ErrUnclear
+	}
+	switch e.Code() & 0xff {
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
+		return ErrContended
+	case lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_NOMEM:
+		return ErrDown
+	case lib.SQLITE_IOERR, lib.SQLITE_INTERRUPT, lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return ErrUnclear
+	}
+	return ErrRejected
+}
+
+func sqliteLevel(ctx context.Context, db *sql.DB) (string, error) {
+	var journal string
+	var synchronous int
+	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {
+		return "", err
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
+		return "", err
+	}
+	if synchronous < 2 {
+		return fmt.Sprintf("degraded: sqlite %s, synchronous=%d: a power cut may lose commits",
+			journal, synchronous), nil
+	}
+	return fmt.Sprintf("sqlite %s, synchronous=FULL: on the disk at each commit", journal), nil
+}
