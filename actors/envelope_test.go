@@ -79,7 +79,8 @@ func TestRefsReadAsTheyAreWritten(t *testing.T) {
 			t.Errorf("%v: got %v, %v", r, got, err)
 		}
 	}
-	for _, bad := range []string{"", "player", "player/", "/ann", "player/\xff", "player/" + string(make([]byte, 300))} {
+	long := "player/" + string(make([]byte, 300))
+	for _, bad := range []string{"", "player", "player/", "/ann", "player/\xff", long} {
 		if _, err := ParseRef(bad); err == nil {
 			t.Errorf("%.20q passes as a ref", bad)
 		}

@@ -65,7 +65,7 @@ type Tenure struct {
 // A Snapshot is an entity as the store has it.
 type Snapshot struct {
 	Version uint64                     // of the newest confirmed change; 0: it never was
-	Fence   uint64                     // the owner's number in the store, under which changes of this tenure are written
+	Fence   uint64                     // the owner's number in the store, under which this tenure writes
 	Cells   json.RawMessage            // the flat cells by name, as in Change; nil if none
 	Parts   map[string]json.RawMessage // the rows of Rows cells, by cell/key
 }

@@ -130,8 +130,8 @@ func (s *System) claim(k *kind) error {
 				line, other, k.Name))
 		}
 		if line.Public && k.placement.How == OnePerID {
-			errs = append(errs, fmt.Errorf("actors: %s is Public, so Workers, PerSession or PerNode must handle it, not kind %s",
-				line, k.Name))
+			errs = append(errs, fmt.Errorf(
+				"actors: %s is Public, so Workers, PerSession or PerNode must handle it, not kind %s", line, k.Name))
 		}
 		s.handles[number] = k.Name
 	}
