@@ -1,0 +1,13 @@
+package cluster
+
+import "errors"
+
+// ErrConflict means that somebody else wrote first, or that the writer is not who it thinks. Read again and decide
+// anew: the record is on its way.
+var ErrConflict = errors.New("cluster: the assignment was changed by another")
+
+// ErrCondemned means that this incarnation has a death certificate: its shards are others' now. The process must end.
+var ErrCondemned = errors.New("cluster: this incarnation was declared dead")
+
+// errMalformed means that bytes are no batch of ours. It costs the connection that they came by.
+var errMalformed = errors.New("cluster: malformed batch")

@@ -1,0 +1,52 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"slices"
+	"strconv"
+)
+
+// Roles of the runtime's own that have no shards: what lives there is addressed by the node's name.
+const (
+	RoleGate     = "gate"
+	RoleAdmin    = "admin"
+	RoleRegistry = "registry"
+)
+
+// A Member is one running process of the cluster, as it stands in the registry.
+type Member struct {
+	Name        string   `json:"name"`        // from runtime.toml; without a dot
+	Incarnation uint64   `json:"incarnation"` // the process; drawn once, never used again
+	Link        string   `json:"link"`        // host:port where other nodes reach it
+	Roles       []string `json:"roles"`
+	TCP         string   `json:"tcp,omitempty"`  // where clients reach it, host:port
+	WS          string   `json:"ws,omitempty"`   // the same for browsers
+	HTTP        string   `json:"http,omitempty"` // its pages, health and metrics
+	Weight      int      `json:"weight,omitempty"`
+}
+
+// HasRole reports whether the member plays the role.
+func (m *Member) HasRole(role string) bool { return slices.Contains(m.Roles, role) }
+
+// weight is how much the member takes compared with others; 1 unless it says more.
+func (m *Member) weight() int { return max(m.Weight, 1) }
+
+// NewIncarnation draws the number that tells one life of a node from every other. It is never 0.
+func NewIncarnation() uint64 {
+	var b [8]byte
+	for {
+		rand.Read(b[:]) // never fails: it ends the program when the system has no luck left
+		if n := binary.BigEndian.Uint64(b[:]); n != 0 {
+			return n
+		}
+	}
+}
+
+// incarnationText is how an incarnation stands in keys and logs.
+func incarnationText(n uint64) string { return strconv.FormatUint(n, 16) }
+
+// sharded reports whether a role's work is divided into shards.
+func sharded(role string) bool {
+	return role != RoleGate && role != RoleAdmin && role != RoleRegistry
+}

@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// parkFor is how long an envelope without a deadline waits for its shard to have an owner.
+const parkFor = 5 * time.Second
+
+// A parking holds, for one role, the envelopes whose shard has no owner that can be reached, in the order they came.
+// While one of a shard waits, those that follow wait behind it.
+type parking struct {
+	mu      sync.Mutex
+	waiting []parked
+	busy    []atomic.Int32 // by shard: how many wait or are on their way out
+	limit   int
+}
+
+type parked struct {
+	e     *actors.Envelope
+	shard int
+	epoch uint64 // wait for this epoch of the shard or a later one
+	until int64  // Unix nanoseconds
+}
+
+func newParking(shards, limit int) *parking {
+	return &parking{busy: make([]atomic.Int32, shards), limit: limit}
+}
+
+// occupied reports whether envelopes for the shard wait, so that later ones must not overtake them.
+func (k *parking) occupied(shard int) bool { return k.busy[shard].Load() > 0 }
+
+// add lets an envelope wait. current is asked, under the lock, whether the reason to wait is still the newest news.
+func (k *parking) add(e *actors.Envelope, shard int, epoch uint64, now time.Time, current func() bool) verdict {
+	until := e.Deadline
+	if until == 0 {
+		until = now.Add(parkFor).UnixNano()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !current() && !k.occupied(shard) {
+		return stale
+	}
+	if len(k.waiting) >= k.limit {
+		return full
+	}
+	k.waiting = append(k.waiting, parked{e, shard, epoch, until})
+	k.busy[shard].Add(1)
+	return sent
+}
+
+// drain lets go of all that are ready or too old, in order, until none is left that is. There is one drain at a time.
+func (k *parking) drain(now time.Time, ready func(parked) bool, let func(p parked, late bool)) {
+	for {
+		leaving := k.pick(now, ready)
+		if len(leaving) == 0 {
+			return
+		}
+		for _, p := range leaving {
+			let(p, p.until <= now.UnixNano() && !ready(p))
+		}
+		k.mu.Lock()
+		for _, p := range leaving {
+			k.busy[p.shard].Add(-1)
+		}
+		k.mu.Unlock()
+	}
+}
+
+func (k *parking) pick(now time.Time, ready func(parked) bool) []parked {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var leaving, staying []parked
+	for _, p := range k.waiting {
+		if ready(p) || p.until <= now.UnixNano() {
+			leaving = append(leaving, p)
+		} else {
+			staying = append(staying, p)
+		}
+	}
+	k.waiting = staying
+	return leaving
+}
+
+// len is how many wait.
+func (k *parking) len() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.waiting)
+}

@@ -1,0 +1,271 @@
+package cluster
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// How a link behaves in time.
+const (
+	pingEvery = 500 * time.Millisecond // also how often links are looked after
+	silence   = 2 * time.Second        // nothing heard for so long: the peer is down
+	stuck     = 3 * time.Second        // and for so long: the connection is given up
+	ackWithin = 20 * time.Millisecond  // an acknowledgement waits so long for a batch to travel with
+	ackBytes  = 256 << 10              // or until so much is owed
+	yields    = 2                      // a flush lets others run so often, so that it finds more to gather
+)
+
+// A peer is another process of the cluster, and the ordered stream to and from it. It belongs to one incarnation of
+// each side; another life of the same node is another peer.
+type peer struct {
+	member Member
+	c      *Cluster
+	out    outbound
+	in     inbound
+	asked  questions     // guarded by out.mu
+	heard  atomic.Int64  // nanoseconds of the cluster's time when a batch last came
+	down   atomic.Bool   // nothing came for a while
+	talks  atomic.Bool   // a ping is under way or scheduled
+	owing  atomic.Bool   // an acknowledgement is scheduled
+	gone   time.Time     // since when it stands in no view; zero while it does. Guarded by the cluster's turn
+	reset  time.Time     // when its connection was last given up. Guarded by the cluster's turn
+	since  time.Time     // when it was first seen
+	missed atomic.Uint64 // one-way envelopes that were not sent or not confirmed
+}
+
+func newPeer(c *Cluster, m Member, now time.Time) *peer {
+	p := &peer{member: m, c: c, since: now}
+	p.out.limit = c.o.Outbound
+	p.out.head = batch{from: c.self.Incarnation, to: m.Incarnation, stream: uint64(now.UnixNano()),
+		name: c.self.Name}
+	p.heard.Store(c.elapsed(now))
+	return p
+}
+
+// verdict is what became of an envelope that was to be sent.
+type verdict uint8
+
+const (
+	sent   verdict = iota
+	stale          // the cluster has changed: look the owner up again
+	full           // no room
+	silent         // nobody waits for an answer from somebody who says nothing
+)
+
+// send appends an envelope to the stream, if seen is still how the cluster looks: looking the owner up and appending
+// are one step, so that a change of owners divides each stream into a before and an after.
+func (p *peer) send(e *actors.Envelope, seen *picture) verdict {
+	request := e.Type == actors.Message && e.Request != 0
+	p.out.mu.Lock()
+	if p.c.picture.Load() != seen {
+		p.out.mu.Unlock()
+		return stale
+	}
+	if request && p.down.Load() {
+		p.out.mu.Unlock()
+		return silent
+	}
+	if request && len(p.asked.open) >= p.c.o.Questions {
+		p.out.mu.Unlock()
+		return full
+	}
+	if p.out.full() {
+		p.sealOpen()
+	}
+	if !p.out.append(e) {
+		p.out.mu.Unlock()
+		return full
+	}
+	if request {
+		p.asked.add(e, p.c.o.Clock.Now())
+	}
+	wake := !p.out.flushing
+	p.out.flushing = true
+	p.out.mu.Unlock()
+	if wake {
+		p.c.o.Scheduler.Run(p.gather)
+	}
+	return sent
+}
+
+// sealOpen gives the open batch its place in the stream. The caller holds out.mu.
+func (p *peer) sealOpen() {
+	at := p.in.position()
+	p.out.seal(at.stream, at.arrived, p.c.o.Clock.Now())
+	p.in.owed.Store(0)
+}
+
+// gather lets the goroutines that are ready append first, and then flushes. It never waits for more.
+func (p *peer) gather() {
+	for range yields {
+		runtime.Gosched()
+	}
+	p.flush()
+}
+
+// flush hands everything that is due to the carrier, in order. There is one flush of a peer at a time.
+func (p *peer) flush() {
+	for {
+		p.out.mu.Lock()
+		p.sealOpen()
+		due := p.out.take()
+		if len(due) == 0 {
+			p.out.flushing = false
+			p.out.mu.Unlock()
+			return
+		}
+		p.out.mu.Unlock()
+		for _, b := range due {
+			p.c.carry(p.member.Link, b.bytes)
+		}
+	}
+}
+
+// again makes everything unacknowledged due. It never blocks.
+func (p *peer) again() {
+	p.out.mu.Lock()
+	p.out.rewind(p.c.o.Clock.Now())
+	wake := !p.out.flushing
+	p.out.flushing = true
+	p.out.mu.Unlock()
+	if wake {
+		p.c.o.Scheduler.Run(p.flush)
+	}
+}
+
+// ping tells the peer that this node lives and how far it has received. It never blocks.
+func (p *peer) ping() {
+	if p.talks.Swap(true) {
+		return
+	}
+	p.c.o.Scheduler.Run(func() {
+		p.talks.Store(false)
+		at := p.in.position()
+		p.in.owed.Store(0)
+		h := p.out.head // never changes
+		h.ackStream, h.ack, h.gap = at.stream, at.arrived, p.in.gap.Load()
+		p.c.carry(p.member.Link, h.appendHead(make([]byte, 0, headSize+len(h.name))))
+	})
+}
+
+// receive takes a batch from the peer. An error means that it is malformed.
+func (p *peer) receive(h *batch) error {
+	now := p.c.o.Clock.Now()
+	p.heard.Store(p.c.elapsed(now))
+	if p.down.Swap(false) {
+		p.again()
+	}
+	p.acknowledged(h, now)
+	p.in.mu.Lock()
+	defer p.in.mu.Unlock()
+	gap := p.in.gap.Load()
+	if p.in.admit(h) {
+		if err := p.deliver(h.envelopes); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.in.gap.Load() && !gap, p.in.owed.Load() >= ackBytes:
+		p.ping()
+	case p.in.owed.Load() > 0:
+		p.owe()
+	}
+	return nil
+}
+
+// acknowledged takes note of what the peer says it has.
+func (p *peer) acknowledged(h *batch, now time.Time) {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	switch h.ackStream {
+	case p.out.head.stream:
+		p.out.acknowledge(h.ack, now)
+	case 0: // it has taken nothing yet: it may not have known me when I began
+		h.gap = true
+	default:
+		return
+	}
+	if h.gap && p.out.cursor > 0 && now.Sub(p.out.rewound) >= repeatAtMost {
+		p.out.rewind(now)
+		if !p.out.flushing {
+			p.out.flushing = true
+			p.c.o.Scheduler.Run(p.flush)
+		}
+	}
+}
+
+// deliver hands the envelopes of a batch on, one after another.
+func (p *peer) deliver(b []byte) error {
+	for len(b) > 0 {
+		e, rest, err := actors.ReadEnvelope(b)
+		if err != nil {
+			return fmt.Errorf("%w from %s: %w", errMalformed, p.member.Name, err)
+		}
+		if e.Type != actors.Message {
+			p.out.mu.Lock()
+			p.asked.close(e)
+			p.out.mu.Unlock()
+		}
+		p.c.arrive(e)
+		b = rest
+	}
+	return nil
+}
+
+// owe sends an acknowledgement soon, if by then none has travelled with a batch.
+func (p *peer) owe() {
+	if p.owing.Swap(true) {
+		return
+	}
+	p.c.o.Clock.AfterFunc(ackWithin, func() {
+		p.owing.Store(false)
+		if p.in.owed.Load() > 0 && !p.c.closed.Load() {
+			p.ping()
+		}
+	})
+}
+
+// tend is called every pingEvery: it notices silence, sends again what got lost, and pings.
+func (p *peer) tend(now time.Time) {
+	quiet := time.Duration(p.c.elapsed(now) - p.heard.Load())
+	if quiet >= silence && !p.down.Swap(true) {
+		p.c.o.Log.Warn("peer is silent", "node", p.member.Name, "for", quiet)
+	}
+	if quiet >= stuck && now.Sub(p.reset) >= stuck {
+		p.reset = now
+		p.c.o.Carrier.Disconnect(p.member.Link)
+		p.c.o.Carrier.Connect(p.member.Link)
+	}
+	p.out.mu.Lock()
+	p.asked.expire(now)
+	overdue := !p.down.Load() && p.out.overdue(now)
+	p.out.mu.Unlock()
+	if overdue {
+		p.again()
+	}
+	p.ping()
+}
+
+// leave answers every open request for a peer that is gone: nobody knows whether it was handled.
+func (p *peer) leave() {
+	p.out.mu.Lock()
+	open := p.asked.takeAll()
+	p.out.mu.Unlock()
+	for _, e := range open {
+		p.c.refuse(e, actors.Unavailable, "node %s is gone; whether it was handled is unknown", p.member.Name)
+	}
+}
+
+// forget throws away what was not acknowledged: the incarnation will not come back.
+func (p *peer) forget() {
+	p.leave()
+	p.out.mu.Lock()
+	lost := p.out.drop()
+	p.out.mu.Unlock()
+	p.missed.Add(uint64(lost))
+	p.c.lost.Add(uint64(lost))
+}

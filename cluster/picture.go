@@ -1,0 +1,208 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// absentFor is how long the stream to a peer without a record is kept, in case the same incarnation comes back.
+const absentFor = time.Minute
+
+// A picture is all that routing needs to know, at one moment. It never changes; a newer one takes its place.
+type picture struct {
+	view   *View
+	peers  map[uint64]*peer    // the other members of the view, by incarnation
+	known  map[uint64]*peer    // and those whose record is missing, but may come back
+	byName map[string]*peer    // of peers
+	byRole map[string][]string // names of members, in order
+}
+
+// reaches reports whether an owner is this node or a member.
+func (s *picture) reaches(c *Cluster, o Owner) bool {
+	return o.Incarnation == c.self.Incarnation || s.peers[o.Incarnation] != nil
+}
+
+// Changed brings a new record, as Witness says.
+func (c *Cluster) Changed(r *Record) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if r.Revision < c.record.Revision || c.closed.Load() {
+		return
+	}
+	c.record = r
+	if r.Dead[c.self.Incarnation] {
+		c.condemn()
+		return
+	}
+	old, now := c.picture.Load(), c.o.Clock.Now()
+	next := c.paint(old, r, now)
+	c.picture.Store(next)
+	c.part(old, next, now)
+	c.settle(r)
+	c.tell(old.view, next.view)
+	c.unpark()
+	c.coordinate(now)
+}
+
+// Renewed says how long this node may act, as Witness says.
+func (c *Cluster) Renewed(sent time.Time) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.condemned || c.closed.Load() {
+		return
+	}
+	c.coordinator.contact(sent)
+	until := c.elapsed(sent.Add(c.o.Lease - c.o.margin()))
+	if until > c.until.Load() {
+		c.until.Store(until)
+	}
+	if held := c.elapsed(c.o.Clock.Now()) < until; held && c.lapsed {
+		c.lapsed = false
+		for _, fn := range c.onHeld {
+			fn()
+		}
+		c.coordinate(c.o.Clock.Now())
+	}
+}
+
+// condemn ends all that this incarnation may do. The caller holds the turn.
+func (c *Cluster) condemn() {
+	c.until.Store(0)
+	if !c.condemned {
+		c.condemned = true
+		c.o.Log.Error("this process was declared dead and must end", "node", c.self.Name)
+		if c.o.Condemned != nil {
+			c.o.Condemned()
+		}
+	}
+}
+
+// tick looks after all that ripens without news: silence, repetitions, deadlines, absence.
+func (c *Cluster) tick() {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.closed.Load() {
+		return
+	}
+	now := c.o.Clock.Now()
+	if !c.lapsed && c.elapsed(now) >= c.until.Load() {
+		c.lapsed = true
+		c.o.Log.Warn("the lease may be over: actors pause", "node", c.self.Name)
+	}
+	current := c.picture.Load()
+	for _, incarnation := range slices.Sorted(maps.Keys(current.peers)) {
+		current.peers[incarnation].tend(now)
+	}
+	c.unpark()
+	c.coordinate(now)
+	c.stopTick = c.o.Clock.AfterFunc(pingEvery, c.tick)
+}
+
+// paint makes the picture of a record. The caller holds the turn.
+func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
+	next := &picture{view: r.view(), peers: map[uint64]*peer{}, known: map[uint64]*peer{},
+		byName: map[string]*peer{}, byRole: map[string][]string{}}
+	for _, m := range next.view.Members {
+		for _, role := range m.Roles {
+			next.byRole[role] = append(next.byRole[role], m.Name)
+		}
+		if m.Incarnation == c.self.Incarnation {
+			continue
+		}
+		p := old.known[m.Incarnation]
+		if p == nil {
+			p = newPeer(c, m, now)
+			c.o.Carrier.Connect(m.Link)
+			p.ping()
+		}
+		p.gone = time.Time{}
+		next.peers[m.Incarnation], next.known[m.Incarnation], next.byName[m.Name] = p, p, p
+	}
+	for incarnation, p := range old.known {
+		replaced := r.Dead[incarnation] || next.byName[p.member.Name] != nil
+		tired := !p.gone.IsZero() && now.Sub(p.gone) >= absentFor
+		if next.peers[incarnation] == nil && !replaced && !tired {
+			next.known[incarnation] = p
+		}
+	}
+	return next
+}
+
+// part takes leave of the peers that are no longer members, after the picture without them was put up. The caller
+// holds the turn.
+func (c *Cluster) part(old, next *picture, now time.Time) {
+	for _, incarnation := range slices.Sorted(maps.Keys(old.known)) {
+		p := old.known[incarnation]
+		switch {
+		case next.peers[incarnation] != nil:
+		case next.known[incarnation] == nil:
+			p.forget()
+			c.disconnect(next, p.member.Link)
+		case p.gone.IsZero():
+			p.gone = now
+			p.leave()
+		}
+	}
+}
+
+// disconnect ends the connection to an address that no member has any more. The caller holds the turn.
+func (c *Cluster) disconnect(next *picture, address string) {
+	for _, p := range next.known {
+		if p.member.Link == address {
+			return
+		}
+	}
+	c.o.Carrier.Disconnect(address)
+}
+
+// tell brings the news to those who asked for it. The caller holds the turn.
+func (c *Cluster) tell(old, now *View) {
+	roles := maps.Clone(old.Roles)
+	if roles == nil {
+		roles = map[string]*Assignment{}
+	}
+	maps.Copy(roles, now.Roles)
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		lost, moved := changes(old, now, role, c.self.Incarnation)
+		if len(lost)+len(moved) == 0 {
+			continue
+		}
+		for _, fn := range c.onOwners {
+			fn(role, lost, moved)
+		}
+	}
+	for _, fn := range c.onView {
+		fn(old, now)
+	}
+}
+
+// coordinate lets the coordinator decide, if this node is the one. The caller holds the turn.
+func (c *Cluster) coordinate(now time.Time) {
+	if c.elapsed(now) >= c.until.Load() {
+		return // what I know may be old
+	}
+	for _, d := range c.coordinator.step(c.record, now) {
+		if _, busy := c.writing[d.Role]; busy {
+			continue
+		}
+		c.writing[d.Role] = d.Next.Revision
+		c.o.Registry.Assign(d, func(err error) {
+			if err == nil {
+				return // settled when the record shows it
+			}
+			c.turn.Lock()
+			defer c.turn.Unlock()
+			delete(c.writing, d.Role)
+			c.o.Log.Info("an assignment was not written", "role", d.Role, "error", err)
+		})
+	}
+}
+
+// settle forgets the decrees that the record shows, or that it shows to be overtaken. The caller holds the turn.
+func (c *Cluster) settle(r *Record) {
+	maps.DeleteFunc(c.writing, func(role string, from int64) bool {
+		a := r.Roles[role]
+		return a != nil && a.Revision > from
+	})
+}

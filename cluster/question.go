@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// questionFor is how long a request without a deadline is remembered, as in the gate's default.
+const questionFor = 5 * time.Second
+
+// questions remembers the requests that went to one peer and were not answered by it, so that they can be answered
+// for it when it is gone. It is bounded by its owner, and forgets what is past its deadline: nobody waits for that.
+type questions struct {
+	open  map[asked]*actors.Envelope
+	order []asked // as they were sent; also holds some that are closed
+}
+
+// asked names a request: who gets the answer, and under which id.
+type asked struct {
+	by actors.Ref
+	id uint64
+}
+
+// asker is who gets the answer to a message.
+func asker(e *actors.Envelope) actors.Ref {
+	if !e.Session.IsZero() {
+		return e.Session
+	}
+	return e.From
+}
+
+// add remembers a request, without its body.
+func (q *questions) add(e *actors.Envelope, now time.Time) {
+	if q.open == nil {
+		q.open = map[asked]*actors.Envelope{}
+	}
+	stub := *e
+	stub.Body, stub.Fan = nil, nil
+	if stub.Deadline == 0 {
+		stub.Deadline = now.Add(questionFor).UnixNano()
+	}
+	key := asked{asker(e), e.Request}
+	q.open[key] = &stub
+	q.order = append(q.order, key)
+	if len(q.order) > 2*len(q.open)+64 {
+		q.compact()
+	}
+}
+
+// close forgets a request that an answer came for.
+func (q *questions) close(answer *actors.Envelope) {
+	delete(q.open, asked{answer.To, answer.Request})
+}
+
+// expire forgets the oldest requests while nobody waits for them any more.
+func (q *questions) expire(now time.Time) {
+	n := 0
+	for _, key := range q.order {
+		if e, open := q.open[key]; open {
+			if e.Deadline > now.UnixNano() {
+				break
+			}
+			delete(q.open, key)
+		}
+		n++
+	}
+	q.order = q.order[n:]
+}
+
+// takeAll returns the open requests in the order they were sent, and forgets them.
+func (q *questions) takeAll() []*actors.Envelope {
+	var all []*actors.Envelope
+	for _, key := range q.order {
+		if e, open := q.open[key]; open {
+			all = append(all, e)
+			delete(q.open, key)
+		}
+	}
+	q.order = nil
+	return all
+}
+
+func (q *questions) compact() {
+	kept := q.order[:0]
+	seen := make(map[asked]bool, len(q.open))
+	for _, key := range q.order {
+		if _, open := q.open[key]; open && !seen[key] {
+			seen[key] = true
+			kept = append(kept, key)
+		}
+	}
+	q.order = kept
+}
