@@ -1,0 +1,164 @@
+package gate
+
+import (
+	"slices"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// A binding is an entity that the session's client plays, speaks to, or hears. Of each kind there
+// is at most one that is not ears only: it gets the client's messages for that kind.
+type binding struct {
+	to     actors.Ref
+	who    actors.Ref // as the entity was told
+	ears   bool
+	number uint64
+}
+
+// self is whom the session's messages come from.
+func (s *Session) self() actors.Ref {
+	if s.who.IsZero() {
+		return s.ref
+	}
+	return s.who
+}
+
+// receiver is the actor that a client's message goes to: the one of its kind that the session is
+// bound to, or any of the kind for what is served before login.
+func (s *Session) receiver(t *wire.Type, kind actors.KindName) (actors.Ref, bool) {
+	if t.Public || !s.who.IsZero() {
+		for _, b := range s.bindings {
+			if b.to.Kind == kind && !b.ears {
+				return b.to, true
+			}
+		}
+	}
+	return actors.Ref{Kind: kind}, t.Public
+}
+
+// order obeys an actor.
+func (s *Session) order(e *actors.Envelope) {
+	msg, err := actors.ReadRuntimeMessage(e)
+	if err != nil {
+		s.gate.Counters.Forbidden.Add(1)
+		s.gate.Log.Warn("unreadable order to a session", "session", s.ref.String(),
+			"from", e.From.String(), "error", err)
+		return
+	}
+	switch m := msg.(type) {
+	case *actors.BindOrder:
+		s.bind(m)
+	case *actors.UnbindOrder:
+		s.unbind(m.Kind)
+	case *actors.KickOrder:
+		s.kick(m)
+	default:
+		s.gate.Counters.Forbidden.Add(1)
+	}
+}
+
+// bind makes the entity hear of the session, before any message of the client's reaches it.
+func (s *Session) bind(o *actors.BindOrder) {
+	g := s.gate
+	if err := o.To.Check(); err != nil || o.Login && o.Ears {
+		g.Counters.BindRefused.Add(1)
+		g.Log.Warn("bind refused", "session", s.ref.String(), "to", o.To.String(), "error", err)
+		return
+	}
+	if s.boundAs(o) {
+		return
+	}
+	if len(s.bindings) >= g.Limits.Bindings && !s.replacing(o) {
+		g.Counters.BindRefused.Add(1)
+		g.Log.Warn("bind refused: too many", "session", s.ref.String(), "to", o.To.String())
+		return
+	}
+	if o.Login && s.who != o.To {
+		if !s.who.IsZero() {
+			g.release(s.who, s)
+		}
+		s.who = o.To
+		if rival := g.claim(o.To, s); rival != nil {
+			s.todo.rivals = append(s.todo.rivals, rival)
+		}
+	}
+	s.bindings = slices.DeleteFunc(s.bindings, func(b binding) bool {
+		if b.to != o.To && replaces(o, b) {
+			s.unbound(b, "")
+		}
+		return replaces(o, b)
+	})
+	b := binding{to: o.To, who: s.self(), ears: o.Ears, number: g.nextBind(g.Clock.Now())}
+	s.bindings = append(s.bindings, b)
+	s.bound(b)
+}
+
+// replaces reports whether a bind ends the binding b: the same entity's, or another's of the kind
+// if neither is ears only.
+func replaces(o *actors.BindOrder, b binding) bool {
+	return b.to == o.To || b.to.Kind == o.To.Kind && !b.ears && !o.Ears
+}
+
+func (s *Session) replacing(o *actors.BindOrder) bool {
+	return slices.ContainsFunc(s.bindings, func(b binding) bool { return replaces(o, b) })
+}
+
+// boundAs reports whether the session is bound to the entity as ordered, or closer.
+func (s *Session) boundAs(o *actors.BindOrder) bool {
+	return slices.ContainsFunc(s.bindings, func(b binding) bool {
+		return b.to == o.To && (!b.ears || o.Ears) && (!o.Login || s.who == o.To)
+	})
+}
+
+// unbind lets go of all entities of a kind; letting go of whom it is logged in as logs it out.
+func (s *Session) unbind(kind actors.KindName) {
+	s.bindings = slices.DeleteFunc(s.bindings, func(b binding) bool {
+		if b.to.Kind == kind {
+			s.unbound(b, "")
+		}
+		return b.to.Kind == kind
+	})
+	if s.who.Kind == kind {
+		s.gate.release(s.who, s)
+		s.who = actors.Ref{}
+	}
+}
+
+// kick closes the session as an actor wants it: a code that is a close number's name closes with
+// that number, a game's code stands in the text.
+func (s *Session) kick(o *actors.KickOrder) {
+	for _, n := range wire.CloseNumbers() {
+		if o.Code == codeOf(n) {
+			s.end(n, o.Text, false)
+			return
+		}
+	}
+	text := string(o.Code)
+	if o.Text != "" {
+		text += ": " + o.Text
+	}
+	s.end(wire.CloseKicked, text, false)
+}
+
+func (s *Session) bound(b binding) {
+	s.todo.route = append(s.todo.route, actors.RuntimeMessage(s.ref, b.to,
+		&actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number}))
+}
+
+func (s *Session) unbound(b binding, code actors.Code) {
+	s.todo.route = append(s.todo.route, actors.RuntimeMessage(s.ref, b.to,
+		&actors.Unbound{Session: s.ref, Who: b.who, Code: code}))
+}
+
+// announce says Bound again, under the old numbers.
+func (s *Session) announce(covers func(actors.Ref) bool) {
+	s.mu.Lock()
+	defer s.leave()
+	for i := range s.bindings {
+		if b := &s.bindings[i]; covers(b.to) {
+			b.who = s.self()
+			s.bound(*b)
+		}
+	}
+}

@@ -1,0 +1,26 @@
+package client
+
+import (
+	"context"
+	"net"
+
+	"github.com/coder/websocket"
+)
+
+// dialWebSocket opens a WebSocket as a net.Conn: each Write is one binary message.
+func dialWebSocket(ctx context.Context, url string) (net.Conn, error) {
+	c, _, err := websocket.Dial(ctx, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.SetReadLimit(-1) // Pipe bounds frames
+	return webSocketConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, nil
+}
+
+// A webSocketConn closes at once: the gate has its own way to say goodbye.
+type webSocketConn struct {
+	net.Conn
+	c *websocket.Conn
+}
+
+func (w webSocketConn) Close() error { return w.c.CloseNow() }

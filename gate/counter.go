@@ -1,0 +1,80 @@
+package gate
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// Counters count what a gate does, each at the one place where it happens. All but the first three
+// only rise.
+type Counters struct {
+	Connections atomic.Int64 // open now, with or without a session
+	Handshakes  atomic.Int64 // of them, those without a session yet
+	Sessions    atomic.Int64 // welcomed and not ended
+
+	Accepted  atomic.Uint64 // connections
+	Shut      atomic.Uint64 // connections over a limit, closed unread
+	Malformed atomic.Uint64 // connections that failed the WebSocket handshake
+
+	FramesIn, FramesOut atomic.Uint64
+	BytesIn, BytesOut   atomic.Uint64 // frames' headers and bodies, not WebSocket's own
+
+	Refused     atomic.Uint64 // refusals of actors passed on to clients
+	Dropped     atomic.Uint64 // Lossy frames that a slow client did not get
+	Late        atomic.Uint64 // answers that came when nobody waited any more
+	Gone        atomic.Uint64 // envelopes for sessions that had ended
+	Forbidden   atomic.Uint64 // pushes whose number or codec their client must not get
+	Oversized   atomic.Uint64 // pushes over ReplyMax
+	BindRefused atomic.Uint64 // bind orders over a bound or to no valid Ref
+
+	errors [len(answers)]atomic.Uint64
+	closes [len(closings)]atomic.Uint64
+}
+
+// answers are the codes with which a gate itself answers clients.
+var answers = [...]actors.Code{actors.UnknownNumber, actors.NotBound, actors.BadSeq,
+	actors.DeadlinePassed, actors.Overloaded, actors.RateLimited, actors.TooBig, actors.Internal}
+
+// closings are the reasons for which a session ends.
+var closings = [...]actors.Code{"RESTARTING", "SLOW_CLIENT", "RATE_LIMITED", "BAD_FRAME",
+	"HELLO_TIMEOUT", "VERSION", "UNAUTHENTICATED", "TAKEN_OVER", "KICKED", Disconnected, Silent}
+
+// Ends of sessions that no Close frame tells.
+const (
+	Disconnected actors.Code = "DISCONNECTED" // the client went away
+	Silent       actors.Code = "SILENT"       // nothing was heard of it for Limits.Dead
+)
+
+func (c *Counters) answered(code actors.Code) {
+	if i := slices.Index(answers[:], code); i >= 0 {
+		c.errors[i].Add(1)
+	}
+}
+
+func (c *Counters) closed(code actors.Code) {
+	if i := slices.Index(closings[:], code); i >= 0 {
+		c.closes[i].Add(1)
+	}
+}
+
+// Errors is how often the gate itself has answered each code; codes never used are left out.
+func (c *Counters) Errors() map[actors.Code]uint64 { return tally(answers[:], c.errors[:]) }
+
+// Closes is how often connections have ended for each reason; reasons never met are left out.
+func (c *Counters) Closes() map[actors.Code]uint64 { return tally(closings[:], c.closes[:]) }
+
+func tally(codes []actors.Code, counts []atomic.Uint64) map[actors.Code]uint64 {
+	all := map[actors.Code]uint64{}
+	for i := range counts {
+		if n := counts[i].Load(); n > 0 {
+			all[codes[i]] = n
+		}
+	}
+	return all
+}
+
+// codeOf is the code that stands beside a close number.
+func codeOf(n wire.CloseNumber) actors.Code { return actors.Code(n.String()) }
