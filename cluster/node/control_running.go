@@ -226,3 +226,12 @@ func (r Running) call(ctx context.Context, method, path string) ([]byte, error) 
 	}
 	return text, nil
 }
+
+// Started is what is known of a process that was just started as a node, before its run file.
+func Started(name string, roles []string, pid int) Running {
+	r := Running{Name: name, Roles: roles, PID: pid}
+	if start, _, err := processStart(pid); err == nil {
+		r.Start = start // else it is dead already, and Alive says so
+	}
+	return r
+}

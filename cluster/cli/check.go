@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/fireflyrt/firefly/cluster/node"
+)
+
+// A checked node is what one node would do, for --json.
+type checkedNode struct {
+	Node      string            `json:"node"`
+	Roles     []string          `json:"roles"`
+	Host      string            `json:"host,omitempty"`
+	Kinds     []string          `json:"kinds,omitempty"`
+	Listeners map[string]string `json:"listeners"`
+	Store     string            `json:"store,omitempty"`
+}
+
+// check prints what each node would do, or returns all that is wrong.
+func (t *tool) check(config string, asJSON, keys bool) error {
+	if keys {
+		return node.WriteKeys(t.out)
+	}
+	c, err := t.load(config)
+	if problems := node.Problems(nil); asJSON && errors.As(err, &problems) {
+		writeJSON(t.out, map[string]any{"problems": problems})
+		return misuse{fmt.Errorf("%d problems", len(problems))}
+	}
+	if err != nil {
+		return err
+	}
+	var all []checkedNode
+	for _, n := range c.Nodes {
+		all = append(all, t.checked(c, n))
+	}
+	if asJSON {
+		writeJSON(t.out, map[string]any{"cluster": c.Cluster.Name, "nodes": all})
+		return nil
+	}
+	fmt.Fprintf(t.out, "cluster %s: %d nodes, nothing wrong\n", c.Cluster.Name, len(all))
+	for _, n := range all {
+		n.print(t.out, c)
+	}
+	return nil
+}
+
+func (t *tool) checked(c *node.Config, n node.NodeConfig) checkedNode {
+	k := checkedNode{Node: n.Name, Roles: n.Roles, Host: n.Host, Listeners: map[string]string{}}
+	for _, l := range c.Listeners(n) {
+		k.Listeners[l.Key] = l.Address
+	}
+	for _, kind := range t.kinds {
+		if n.Has(kind.Role) {
+			k.Kinds = append(k.Kinds, kind.Kind)
+		}
+	}
+	if n.Has(node.RolePersist) {
+		k.Store = storeOf(c)
+	}
+	return k
+}
+
+// storeOf names the store without its secrets.
+func storeOf(c *node.Config) string {
+	switch c.Persist.Store {
+	case node.StoreEmbedded:
+		return "SQLite, " + c.StoreFile()
+	case node.StoreMySQL:
+		_, behind, _ := strings.Cut(c.Persist.DSN, "@")
+		return "MySQL, " + behind
+	default:
+		return "memory: nothing outlives the node"
+	}
+}
+
+func (k checkedNode) print(w io.Writer, c *node.Config) {
+	fmt.Fprintf(w, "\n%s (%s)\n", k.Node, strings.Join(k.Roles, ", "))
+	if k.Host != "" {
+		fmt.Fprintf(w, "  is started on %s\n", k.Host)
+	}
+	if n, _ := c.Node(k.Node); n.Has(node.RoleRegistry) {
+		fmt.Fprintf(w, "  runs the embedded etcd, files in %s\n", c.EtcdDir())
+	}
+	if len(k.Kinds) > 0 {
+		fmt.Fprintf(w, "  runs %s\n", strings.Join(k.Kinds, ", "))
+	}
+	if k.Store != "" {
+		fmt.Fprintf(w, "  writes every %s to %s\n", c.Persist.FlushEvery, k.Store)
+	}
+	var names []string
+	for key := range k.Listeners {
+		names = append(names, key)
+	}
+	slices.Sort(names)
+	for _, key := range names {
+		fmt.Fprintf(w, "  %-14s %s\n", key, k.Listeners[key])
+	}
+}

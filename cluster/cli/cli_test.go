@@ -1,0 +1,327 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fireflyrt/firefly/cluster/node"
+)
+
+// asTool makes the test binary behave as the program, with nodes that do nothing but be controlled.
+const asTool = "FIREFLY_TEST_AS_TOOL"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asTool) != "" {
+		os.Exit(fakeTool().execute(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+func fakeTool() *tool {
+	return &tool{kinds: []node.KindRole{{Kind: "room", Role: "game"}}, run: runFake,
+		out: os.Stdout, err: os.Stderr,
+		certify: func(_ context.Context, c *node.Config, dead node.Running) error {
+			return note(c, fmt.Sprintf("dead %s %d", dead.Name, dead.Incarnation))
+		},
+		login: func(ctx context.Context, gates []node.Running) error {
+			return knock(ctx, gates[0].TCP)
+		}}
+}
+
+// note appends a line to the file in which a test reads what happened.
+func note(c *node.Config, line string) error {
+	f, err := os.OpenFile(filepath.Join(c.Cluster.Data, "notes"),
+		os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, line)
+	return errors.Join(err, f.Close())
+}
+
+func knock(ctx context.Context, address string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// A fakeNode misbehaves as a file below data/misbehave says: hang (never stops), die (ends with 3),
+// refuse (ends with 2), deaf (never ready).
+type fakeNode struct {
+	misbehave string
+	once      sync.Once
+	stop      chan struct{}
+}
+
+func (f *fakeNode) Ready() error {
+	if f.misbehave == "deaf" {
+		return errors.New("waiting for nothing")
+	}
+	return nil
+}
+func (f *fakeNode) Report() any { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }
+func (f *fakeNode) Stop()       { f.once.Do(func() { close(f.stop) }) }
+
+func runFake(ctx context.Context, c *node.Config, name string) (err error) {
+	text, _ := os.ReadFile(filepath.Join(c.Cluster.Data, "misbehave", name))
+	f := &fakeNode{misbehave: strings.TrimSpace(string(text)), stop: make(chan struct{})}
+	switch f.misbehave {
+	case "die":
+		return errors.New("these are my last words")
+	case "refuse":
+		return misuse{errors.New("not like this")}
+	}
+	n, _ := c.Node(name)
+	r := node.Running{Name: name, Roles: n.Roles, Incarnation: uint64(os.Getpid()), TCP: n.TCP, HTTP: n.HTTP}
+	for _, address := range []string{n.TCP, n.HTTP} {
+		if address == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		go http.Serve(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) //nolint:errcheck
+	}
+	control, err := node.OpenControl(c.RunDir(), r, f)
+	if err != nil {
+		return err
+	}
+	if err := note(c, "start "+name); err != nil {
+		return err
+	}
+	fmt.Println("level=WARN msg=\"the paint of " + name + " is wet\"")
+	select {
+	case <-f.stop:
+	case <-ctx.Done():
+	}
+	if f.misbehave == "hang" {
+		select {}
+	}
+	return errors.Join(note(c, "stop "+name), control.Close())
+}
+
+// A place is a directory with a configuration, and what runs there.
+type place struct {
+	t      *testing.T
+	config *node.Config
+}
+
+// prepare makes a place with ports of its own; change edits the file.
+func prepare(t *testing.T, change ...string) *place {
+	t.Helper()
+	dir := t.TempDir()
+	ports, err := freePorts(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`[cluster]
+etcd_port = %d
+drain_timeout = "1s"
+[node.gate-1]
+roles = ["gate"]
+tcp = "127.0.0.1:%d"
+[node.game]
+roles = ["game"]
+count = 2
+[node.persist-1]
+roles = ["persist"]
+[node.admin-1]
+roles = ["admin"]
+http = "127.0.0.1:%d"
+`, ports[0], ports[1], ports[2])
+	text = strings.NewReplacer(change...).Replace(text)
+	file := filepath.Join(dir, "runtime.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := node.Load(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{t, c}
+	t.Cleanup(p.leaveNothing)
+	return p
+}
+
+// leaveNothing fails the test if a process is left, and ends it.
+func (p *place) leaveNothing() {
+	for _, r := range p.running() {
+		if r.Alive() {
+			p.t.Errorf("%s (pid %d) still lives", r.Name, r.PID)
+			r.Signal(syscall.SIGKILL)
+		}
+	}
+}
+
+func (p *place) running() []node.Running {
+	p.t.Helper()
+	all, err := node.ReadRunning(p.config.RunDir())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return all
+}
+
+func (p *place) misbehave(name, how string) {
+	p.t.Helper()
+	dir := filepath.Join(p.config.Cluster.Data, "misbehave")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(how), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// notes are what the nodes and the supervisor noted, in order.
+func (p *place) notes() []string {
+	text, _ := os.ReadFile(filepath.Join(p.config.Cluster.Data, "notes"))
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// within waits until something is so, and says what it waited for.
+func (p *place) within(d time.Duration, what string, so func() bool) {
+	p.t.Helper()
+	deadline := time.Now().Add(d)
+	for !so() {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("waited %s for %s; noted so far:\n%s", d, what, strings.Join(p.notes(), "\n"))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// A program is the tool, running.
+type program struct {
+	*place
+	command *exec.Cmd
+	mu      sync.Mutex
+	printed []string
+	read    chan struct{}
+}
+
+func (p *place) command(args ...string) *exec.Cmd {
+	exe, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := exec.Command(exe, append(args, "--config", p.config.Path)...)
+	// a race-checked program sleeps a second before it ends: not here
+	c.Env = append(os.Environ(), asTool+"=1", "GORACE=atexit_sleep_ms=0")
+	return c
+}
+
+// run runs a verb to its end.
+func (p *place) run(args ...string) (output string, code int) {
+	p.t.Helper()
+	c := p.command(args...)
+	text, err := c.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		p.t.Fatal(err)
+	}
+	return string(text), c.ProcessState.ExitCode()
+}
+
+// begin starts a verb that keeps running.
+func (p *place) begin(args ...string) *program {
+	p.t.Helper()
+	g := &program{place: p, command: p.command(args...), read: make(chan struct{})}
+	out, err := g.command.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	g.command.Stderr = g.command.Stdout
+	if err := g.command.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		defer close(g.read)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			g.mu.Lock()
+			g.printed = append(g.printed, s.Text())
+			g.mu.Unlock()
+		}
+	}()
+	p.t.Cleanup(func() {
+		if g.command.ProcessState == nil {
+			g.command.Process.Kill()
+			g.command.Wait()
+			p.run("stop")
+		}
+	})
+	return g
+}
+
+// prints waits for a line that holds a text.
+func (g *program) prints(text string) string {
+	g.t.Helper()
+	var line string
+	g.within(20*time.Second, "a line with "+text, func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		i := slices.IndexFunc(g.printed, func(l string) bool { return strings.Contains(l, text) })
+		if i >= 0 {
+			line = g.printed[i]
+		}
+		return i >= 0
+	})
+	return line
+}
+
+// ends waits for the end, after a signal if there is one, and returns the exit code.
+func (g *program) ends(s ...os.Signal) int {
+	g.t.Helper()
+	for _, one := range s {
+		if err := g.command.Process.Signal(one); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	select {
+	case <-g.read:
+	case <-time.After(30 * time.Second):
+		g.t.Fatalf("still running; printed:\n%s", strings.Join(g.printed, "\n"))
+	}
+	g.command.Wait()
+	return g.command.ProcessState.ExitCode()
+}
+
+func (g *program) text() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return strings.Join(g.printed, "\n")
+}
+
+// pid finds a node that runs.
+func (p *place) pid(name string) int {
+	p.t.Helper()
+	for _, r := range p.running() {
+		if r.Name == name && r.Alive() {
+			return r.PID
+		}
+	}
+	return 0
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}

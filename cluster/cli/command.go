@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fireflyrt/firefly/cluster/node"
+)
+
+// execute runs one verb and returns the exit code.
+func (t *tool) execute(args []string) int {
+	root := t.root()
+	root.SetArgs(doubled(args))
+	err := root.Execute()
+	if problems := node.Problems(nil); errors.As(err, &problems) {
+		fmt.Fprintln(t.err, problems)
+	} else if err != nil {
+		fmt.Fprintln(t.err, strings.TrimPrefix(err.Error(), "cli: "))
+	}
+	return exitCode(err)
+}
+
+// long is a flag with a word for a name and one dash: -for, as Go's own tools have it.
+var long = regexp.MustCompile(`^-[a-z][a-z-]+(=.*)?$`)
+
+// doubled gives such flags their second dash.
+func doubled(args []string) []string {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		if out[i] = arg; long.MatchString(arg) {
+			out[i] = "-" + arg
+		}
+	}
+	return out
+}
+
+func (t *tool) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "firefly",
+		Short: "A game, its server and its tools in one program.",
+		Long: `A game, its server and its tools in one program.
+
+The file runtime.toml describes the cluster; up starts it.
+Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wrong.`,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return errors.Join(misuse{errors.New("which verb?")}, c.Usage())
+		},
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
+	config := root.PersistentFlags().String("config", "runtime.toml", "the cluster's description")
+	root.AddCommand(t.upCommand(config), t.nodeCommand(config), t.checkCommand(config),
+		t.psCommand(config), t.stopCommand(config))
+	for _, c := range root.Commands() {
+		c.DisableFlagsInUseLine = true
+		args := c.Args
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return misuse{fmt.Errorf("%w; it is used as: %s", err, c.UseLine())}
+			}
+			return nil
+		}
+	}
+	root.Args = func(_ *cobra.Command, given []string) error {
+		if len(given) > 0 {
+			return misuse{fmt.Errorf("there is no verb %s; --help lists them", given[0])}
+		}
+		return nil
+	}
+	return root
+}
+
+func (t *tool) upCommand(config *string) *cobra.Command {
+	var once time.Duration
+	var json bool
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Start all nodes, show and watch them, restart what dies; Ctrl-C stops all in order",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return t.up(*config, once, json)
+		},
+	}
+	c.Flags().DurationVar(&once, "once", 0, "run so long (30s) and stop: a test of everything")
+	c.Flags().BoolVar(&json, "json", false, "one JSON object for each event")
+	return c
+}
+
+func (t *tool) nodeCommand(config *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "node NAME",
+		Short: "Run one node in the foreground, as up does for each",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, err := t.load(*config)
+			if err != nil {
+				return err
+			}
+			if _, ok := c.Node(args[0]); !ok {
+				return misuse{fmt.Errorf("%s has no node %s", *config, args[0])}
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return t.run(ctx, c, args[0])
+		},
+	}
+}
+
+func (t *tool) checkCommand(config *string) *cobra.Command {
+	var json, keys bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Say what each node would do, or everything that is wrong with the configuration",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return t.check(*config, json, keys)
+		},
+	}
+	c.Flags().BoolVar(&json, "json", false, "as one JSON object")
+	c.Flags().BoolVar(&keys, "keys", false, "list all keys that the file may hold instead")
+	return c
+}
+
+func (t *tool) psCommand(config *string) *cobra.Command {
+	var json bool
+	c := &cobra.Command{
+		Use:   "ps",
+		Short: "List the nodes as they are; 1 unless all are ready",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return t.ps(*config, json)
+		},
+	}
+	c.Flags().BoolVar(&json, "json", false, "as one JSON list")
+	return c
+}
+
+func (t *tool) stopCommand(config *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "stop [NODE]",
+		Short: "Stop all nodes in order, or one; with an up running, it does that",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return t.stop(*config, strings.Join(args, ""))
+		},
+	}
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/fireflyrt/firefly/cluster/node"
+)
+
+// The exit codes of every verb.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it was tried and did not work; the last line on stderr says why
+	exitUsage  = 2 // the command line or the configuration is wrong, and nothing was started
+)
+
+// A tool is the program: the verbs, and what of the App they need.
+type tool struct {
+	kinds []node.KindRole
+	// run runs one node in the foreground until ctx ends; nil is an orderly end.
+	run func(ctx context.Context, c *node.Config, name string) error
+	// certify tells the registry that a process has ended; nil: nobody is told.
+	certify func(ctx context.Context, c *node.Config, dead node.Running) error
+	// login logs in through the gates.
+	login    func(ctx context.Context, gates []node.Running) error
+	binary   string // what `up` installs and starts; "": this program
+	env      []string
+	out, err io.Writer
+}
+
+// A misuse is an error of whoever typed the command.
+type misuse struct{ error }
+
+// exitCode says how the process ends.
+func exitCode(err error) int {
+	problems, wrong := node.Problems(nil), misuse{}
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &problems), errors.As(err, &wrong):
+		return exitUsage
+	default:
+		return exitFailed
+	}
+}
+
+// load reads the configuration and compares it with the App.
+func (t *tool) load(path string) (*node.Config, error) {
+	c, err := node.Load(path, t.kinds)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, misuse{fmt.Errorf("there is no %s; begin where it is, or name it: --config FILE", path)}
+	}
+	return c, err
+}
+
+// local lists the nodes that this machine starts.
+func local(c *node.Config) ([]node.NodeConfig, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("cli: asking for this machine's name: %w", err)
+	}
+	var here []node.NodeConfig
+	for _, n := range c.Nodes {
+		if n.Here(host) {
+			here = append(here, n)
+		}
+	}
+	return here, nil
+}
+
+// interrupts returns a context that ends with the first signal to stop, and one that ends with the
+// second. A closed terminal is such a signal too, unless the program was told to survive it
+// (nohup). The last function ends the watching.
+func interrupts() (ctx, rush context.Context, end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	rush, cancelRush := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	wanted := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		wanted = append(wanted, syscall.SIGHUP)
+	}
+	signal.Notify(signals, wanted...)
+	watched := make(chan struct{})
+	go func() { // ends with end
+		defer close(watched)
+		for _, next := range [...]func(){cancel, cancelRush} {
+			if _, ok := <-signals; !ok {
+				return
+			}
+			next()
+		}
+	}()
+	return ctx, rush, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-watched
+		cancel()
+		cancelRush()
+	}
+}
