@@ -1,0 +1,180 @@
+package persist
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// Limits bounds what a persist node holds. Zero fields take the defaults of DefaultLimits; a cache
+// is left out with a negative CacheBytes.
+type Limits struct {
+	Writers      int           // statements under way at once
+	BatchRows    int           // rows of one statement; an entity is never split
+	BatchBytes   int           // bytes of one statement, likewise
+	Gather       time.Duration // how long changes that nobody waits for may gather
+	PendingRows  int           // not yet durable; beyond, requests are told STORE_BEHIND
+	PendingBytes int           // likewise
+	Waiting      int           // requests that wait at one keeper; beyond, they are told OVERLOADED
+	CacheBytes   int64         // of clean images
+}
+
+// DefaultLimits are the limits of a node whose configuration says nothing.
+func DefaultLimits() Limits {
+	return Limits{Writers: 2, BatchRows: 256, BatchBytes: 1 << 20, Gather: 50 * time.Millisecond,
+		PendingRows: 200_000, PendingBytes: 256 << 20, Waiting: 10_000, CacheBytes: 64 << 20}
+}
+
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	l.Writers = cmp.Or(l.Writers, d.Writers)
+	l.BatchRows = cmp.Or(l.BatchRows, d.BatchRows)
+	l.BatchBytes = cmp.Or(l.BatchBytes, d.BatchBytes)
+	l.Gather = cmp.Or(l.Gather, d.Gather)
+	l.PendingRows = cmp.Or(l.PendingRows, d.PendingRows)
+	l.PendingBytes = cmp.Or(l.PendingBytes, d.PendingBytes)
+	l.Waiting = cmp.Or(l.Waiting, d.Waiting)
+	l.CacheBytes = max(cmp.Or(l.CacheBytes, d.CacheBytes), 0)
+	return l
+}
+
+// Options is what an Archive is made of.
+type Options struct {
+	Database    Database // migrated for all Kinds
+	Incarnation uint64
+	Kinds       map[actors.KindName]string // the kinds that are kept, and the role that each lives in
+	Clock       actors.Clock
+	Scheduler   actors.Scheduler
+	Log         *slog.Logger
+	Limits      Limits
+}
+
+// An Archive is the persistence of one persist node: its keepers and what they share.
+type Archive struct {
+	o        Options
+	counters counters
+	work     *backlog
+	health   *health
+	writers  *writers
+	raiser   *raiser
+	cache    *cache
+
+	mu      sync.Mutex
+	keepers map[int]*keeper // the newest of each shard
+}
+
+// NewArchive makes the archive; keepers come up as requests reach them.
+func NewArchive(o Options) (*Archive, error) {
+	if o.Incarnation == 0 {
+		return nil, errors.New("persist: an archive needs its process's incarnation")
+	}
+	for k := range o.Kinds {
+		if _, err := tableName(k); err != nil {
+			return nil, err
+		}
+	}
+	o.Limits = o.Limits.orDefault()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Archive{o: o, work: &backlog{scheduler: o.Scheduler}, keepers: make(map[int]*keeper)}
+	var err error
+	if a.cache, err = newCache(o.Limits.CacheBytes, a.work, &a.counters); err != nil {
+		return nil, err
+	}
+	a.health = &health{db: o.Database, clock: o.Clock, work: a.work, log: o.Log}
+	a.writers = &writers{db: o.Database, clock: o.Clock, work: a.work,
+		health: a.health, counters: &a.counters, limits: o.Limits}
+	a.raiser = &raiser{db: o.Database, work: a.work, health: a.health, counters: &a.counters}
+	a.health.up = a.writers.wake
+	return a, nil
+}
+
+// Kind is the kind of the keepers: one actor per shard, on the nodes of KeeperRole.
+func (a *Archive) Kind() actors.Kind {
+	return actors.Kind{Name: KeeperKind, Role: KeeperRole, ByShard: true,
+		Receiver: func(r actors.Runner) actors.Receiver { return a.keeper(r) }}
+}
+
+// keeper makes the keeper of a shard. One that this node had before has lost the shard meanwhile:
+// what it still held is its senders' to send again.
+func (a *Archive) keeper(r actors.Runner) *keeper {
+	k := newKeeper(a, r)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if before := a.keepers[k.shard]; before != nil {
+		before.retire()
+	}
+	a.keepers[k.shard] = k
+	return k
+}
+
+// Report counts.
+func (a *Archive) Report() Report {
+	r := a.counters.report()
+	r.Down = a.health.down()
+	now := a.o.Clock.Now().UnixNano()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range a.keepers {
+		if at := k.oldestAt.Load(); at != 0 {
+			r.Oldest = max(r.Oldest, time.Duration(now-at))
+		}
+	}
+	return r
+}
+
+// full reports whether so much is pending that no more is taken on.
+func (a *Archive) full(rows, bytes int) bool {
+	return a.counters.rows.Load()+int64(rows) > int64(a.o.Limits.PendingRows) ||
+		a.counters.bytes.Load()+int64(bytes) > int64(a.o.Limits.PendingBytes)
+}
+
+// Close ends what the keepers share, after they were stopped, and then the database. What is still
+// pending is given up, and the error says how much.
+func (a *Archive) Close() error {
+	a.health.close()
+	a.writers.close()
+	a.work.close()
+	a.cache.close()
+	var left error
+	if n := a.counters.rows.Load(); n > 0 {
+		left = fmt.Errorf("persist: closed with %d rows unwritten", n)
+	}
+	return errors.Join(left, a.o.Database.Close())
+}
+
+// A backlog is the work that an archive has offloaded, so that it can be waited for.
+type backlog struct {
+	scheduler actors.Scheduler
+	mu        sync.Mutex
+	closed    bool
+	underway  sync.WaitGroup
+}
+
+// offload runs f where it may block; nothing once the archive is closed.
+func (b *backlog) offload(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	b.underway.Add(1)
+	b.scheduler.Offload(func() {
+		defer b.underway.Done()
+		f()
+	})
+}
+
+// close takes nothing more on and waits for what is under way.
+func (b *backlog) close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.underway.Wait()
+}

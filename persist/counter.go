@@ -1,0 +1,53 @@
+package persist
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counters are what a node's persistence has done. Everything that happens in it adds here.
+type counters struct {
+	rows, bytes                     atomic.Int64 // pending now
+	saves, coalesced, behind        atomic.Uint64
+	statements, written, fenced     atomic.Uint64
+	retries, unclear, aside, raises atomic.Uint64
+	loads, hits, misses             atomic.Uint64
+	kept, dropped, rejected, evicts atomic.Uint64
+}
+
+// A Report is what a persist node's keepers hold now and have done since it started.
+type Report struct {
+	Rows       int64         // not yet durable
+	Bytes      int64         // of them
+	Oldest     time.Duration // how long the oldest of them has waited
+	Down       bool          // the store is not to be had at present
+	Saves      uint64        // changes that senders asked for
+	Coalesced  uint64        // of them, those that went along with another of the same entity
+	Behind     uint64        // requests refused because too much is pending (STORE_BEHIND)
+	Statements uint64        // that wrote
+	Written    uint64        // rows that they wrote
+	Fenced     uint64        // entities not written because another owner or keeper has them
+	Retries    uint64        // statements sent again after a deadlock or a lock wait
+	Unclear    uint64        // statements whose answer was lost
+	Aside      uint64        // changes that the store refuses, dropped here and still dirty there
+	Raises     uint64        // fences taken over
+	Loads      uint64        // reads from the store
+	Hits       uint64        // loads answered from the cache
+	Misses     uint64        // loads that the cache could not answer
+	Kept       uint64        // copies that were given to the cache
+	Dropped    uint64        // copies that it would not take: its buffer was full
+	Rejected   uint64        // copies that it did not admit
+	Evicted    uint64        // copies that made room for others
+}
+
+func (c *counters) report() Report {
+	return Report{
+		Rows: c.rows.Load(), Bytes: c.bytes.Load(),
+		Saves: c.saves.Load(), Coalesced: c.coalesced.Load(), Behind: c.behind.Load(),
+		Statements: c.statements.Load(), Written: c.written.Load(), Fenced: c.fenced.Load(),
+		Retries: c.retries.Load(), Unclear: c.unclear.Load(), Aside: c.aside.Load(),
+		Raises: c.raises.Load(), Loads: c.loads.Load(),
+		Hits: c.hits.Load(), Misses: c.misses.Load(), Kept: c.kept.Load(),
+		Dropped: c.dropped.Load(), Rejected: c.rejected.Load(), Evicted: c.evicts.Load(),
+	}
+}

@@ -1,0 +1,321 @@
+package persist
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// maxWaiters bounds how many saves of one entity wait; its node sends one at a time, and sends it
+// again when it hears nothing.
+const maxWaiters = 64
+
+// partOverhead is what a pending part costs besides its bytes.
+const partOverhead = 96
+
+// An entity is what a keeper holds of one that is not clean: its parts that are not yet durable,
+// the newest of each, and who waits. It is forgotten when nothing is left of that.
+type entity struct {
+	ref      actors.Ref
+	parts    map[string]Part // pending, by name; all under the same owner
+	owner    Fence           // newest that a change came from, or that took it over
+	bytes    int             // of the parts
+	waiting  []waiter        // for changes to be durable, oldest first
+	isRead   bool            // a load was answered with what is pending: it cannot be unwritten
+	isUnsure bool            // it may be in the store already
+	parcel   *parcel
+	loads    []*actors.Envelope // that wait for the store; not empty: it is being read
+	since    int64              // Unix nanoseconds; see age.go
+	handed   int64              // when the writers were last given what they have of it
+	confirms int                // how often parts became durable, to know what a read has missed
+}
+
+// A waiter is a save that has not been answered.
+type waiter struct {
+	envelope *actors.Envelope
+	fence    uint64
+	version  uint64
+	commit   bool
+}
+
+func (e *entity) rows() int { return len(e.parts) }
+
+// urgent reports whether somebody waits in a commit.
+func (e *entity) urgent() bool {
+	return slices.ContainsFunc(e.waiting, func(w waiter) bool { return w.commit })
+}
+
+// partsOf lists what a save writes.
+func partsOf(m *save) []Part {
+	cells := m.Cells
+	if isNull(cells) {
+		cells = json.RawMessage("{}")
+	}
+	parts := append(make([]Part, 0, len(m.Parts)+1), Part{Version: m.Version, Data: cells})
+	for name, data := range m.Parts {
+		if isNull(data) {
+			data = nil
+		}
+		parts = append(parts, Part{Name: name, Version: m.Version, Data: data})
+	}
+	return parts
+}
+
+func partBytes(p Part) int { return len(p.Name) + len(p.Data) + partOverhead }
+
+// save takes a change on: it is kept until the store has it, or the sender was told otherwise.
+func (k *keeper) save(env *actors.Envelope, m *save) {
+	k.archive.counters.saves.Add(1)
+	role, known := k.archive.o.Kinds[m.Kind]
+	o, e := k.owners[role], k.entities[m.ref()]
+	switch {
+	case !known:
+		k.refuse(env, actors.StoreRefused, "kind "+string(m.Kind)+" has no table")
+		return
+	case o != nil && (o.raising || m.Fence < o.fence.Epoch), e != nil && m.Fence < e.owner.Epoch:
+		k.archive.counters.fenced.Add(1)
+		k.refuse(env, actors.ErrFenced, m.ref().String()+" has another owner")
+		return
+	case m.Commit && k.archive.health.down() && (e == nil || !e.isUnsure):
+		k.refuse(env, actors.StoreUnavailable, "the store is down")
+		return
+	}
+	parts := partsOf(m)
+	if rows, bytes := k.growth(e, parts); (rows > 0 || bytes > 0) && k.archive.full(rows, bytes) {
+		k.archive.counters.behind.Add(1)
+		k.refuse(env, actors.StoreBehind, "the store does not keep up")
+		return
+	}
+	e = k.entity(m.ref())
+	if len(e.parts) > 0 && m.Fence > e.owner.Epoch { // claimed elsewhere, without what is pending
+		k.drop(e, actors.ErrFenced, m.ref().String()+" has another owner")
+	}
+	e.owner = Fence{Epoch: m.Fence, Holder: m.Holder}
+	if !k.wait(e, waiter{env, m.Fence, m.Version, m.Commit}) {
+		k.refuse(env, actors.Overloaded, "too many saves of "+m.ref().String()+" wait")
+		return
+	}
+	k.merge(e, parts)
+	if k.hand(e) != parcelFree {
+		k.archive.counters.coalesced.Add(1)
+	}
+}
+
+// wait remembers who waits; those whose deadline has passed wait no more. It reports whether there
+// was room.
+func (k *keeper) wait(e *entity, w waiter) bool {
+	now := k.archive.o.Clock.Now().UnixNano()
+	e.waiting = slices.DeleteFunc(e.waiting, func(w waiter) bool {
+		return w.envelope.Deadline != 0 && w.envelope.Deadline < now
+	})
+	if w.envelope.Request != 0 && len(e.waiting) < maxWaiters {
+		e.waiting = append(e.waiting, w)
+		return true
+	}
+	return w.envelope.Request == 0
+}
+
+// entity finds what is held of an entity, or begins to hold it.
+func (k *keeper) entity(ref actors.Ref) *entity {
+	e := k.entities[ref]
+	if e != nil {
+		return e
+	}
+	e = &entity{ref: ref, parts: make(map[string]Part)}
+	e.parcel = &parcel{kind: ref.Kind, role: k.archive.o.Kinds[ref.Kind],
+		tell: func(c Change, o Outcome, err error) {
+			k.runner.Post(func() { k.told(e, c, o, err) })
+		}}
+	k.entities[ref] = e
+	return e
+}
+
+// growth is by how much merging the parts would let grow what is pending.
+func (k *keeper) growth(e *entity, parts []Part) (rows, bytes int) {
+	for _, p := range parts {
+		rows, bytes = rows+1, bytes+partBytes(p)
+		if e == nil {
+			continue
+		}
+		if old, ok := e.parts[p.Name]; ok {
+			rows, bytes = rows-1, bytes-partBytes(old)
+		}
+	}
+	return rows, bytes
+}
+
+func (k *keeper) merge(e *entity, parts []Part) {
+	if len(e.parts) == 0 {
+		k.pending++
+		k.aged(e, k.archive.o.Clock.Now().UnixNano())
+	}
+	for _, p := range parts {
+		old, ok := e.parts[p.Name]
+		switch {
+		case ok && p.Version < old.Version:
+			continue
+		case ok:
+			k.count(e, 0, partBytes(p)-partBytes(old))
+		default:
+			k.count(e, 1, partBytes(p))
+		}
+		e.parts[p.Name] = p
+	}
+}
+
+// count adds to what is pending.
+func (k *keeper) count(e *entity, rows, bytes int) {
+	e.bytes += bytes
+	k.held.rows.Add(int64(rows))
+	k.held.bytes.Add(int64(bytes))
+	k.archive.counters.rows.Add(int64(rows))
+	k.archive.counters.bytes.Add(int64(bytes))
+}
+
+// hand hands what is pending of an entity to the writers, and returns what they had of it before:
+// a queued change it replaces, one under way it has to wait for.
+func (k *keeper) hand(e *entity) (before parcelState) {
+	if len(e.parts) == 0 || k.fence.Epoch == 0 {
+		return parcelFree
+	}
+	c := Change{ID: e.ref.ID, Shard: k.shard, Owner: e.owner, Keeper: k.fence,
+		Parts: make([]Part, 0, len(e.parts))}
+	for _, p := range e.parts {
+		c.Parts = append(c.Parts, p)
+	}
+	slices.SortFunc(c.Parts, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
+	before = k.archive.writers.put(e.parcel, c, e.bytes, k.stopped != nil || e.urgent())
+	if before != parcelTaken {
+		e.handed = k.archive.o.Clock.Now().UnixNano()
+	}
+	return before
+}
+
+// told takes notice of what became of a change that was handed to the writers.
+func (k *keeper) told(e *entity, c Change, o Outcome, err error) {
+	k.archive.writers.free(e.parcel)
+	switch {
+	case err == nil && o == Written:
+		k.confirm(e, c)
+	case err == nil && o == OwnerFenced && e.owner == c.Owner:
+		k.overtaken(e)
+	case err == nil && o == KeeperFenced && k.fence == c.Keeper:
+		k.lost()
+	case errors.Is(err, ErrUnclear):
+		e.isUnsure = true
+		if k.fence == c.Keeper {
+			k.raise() // then nothing sent before can still be written, and this is sent again
+		}
+	case errors.Is(err, ErrRejected):
+		k.setAside(e, err)
+	case err != nil:
+		k.postpone(e, err)
+	}
+	if !errors.Is(err, ErrContended) {
+		k.hand(e)
+	}
+	k.settle(e)
+}
+
+// confirm: the change is durable.
+func (k *keeper) confirm(e *entity, c Change) {
+	for _, p := range c.Parts {
+		now, ok := e.parts[p.Name]
+		if ok && !newer(e.owner.Epoch, now.Version, c.Owner.Epoch, p.Version) {
+			k.count(e, -1, -partBytes(now))
+			delete(e.parts, p.Name)
+		}
+	}
+	e.confirms++
+	e.isUnsure = false
+	key := cacheKey(e.ref, c.Keeper.Epoch)
+	if m, ok := k.archive.cache.get(key); ok {
+		m.apply(c.Parts)
+		k.archive.cache.put(key, m)
+	}
+	k.answerUpTo(e, c.Owner.Epoch, c.Version())
+	if len(e.parts) == 0 {
+		e.isRead = false
+		k.pending--
+	} else {
+		k.aged(e, e.handed) // what is left came after that
+	}
+}
+
+// answerUpTo tells those whose change is durable.
+func (k *keeper) answerUpTo(e *entity, fence, version uint64) {
+	e.waiting = slices.DeleteFunc(e.waiting, func(w waiter) bool {
+		if newer(w.fence, w.version, fence, version) {
+			return false
+		}
+		k.answer(w.envelope, nil)
+		return true
+	})
+}
+
+// overtaken: the store knows a newer owner, so what came from this one is not to be written.
+func (k *keeper) overtaken(e *entity) {
+	if o := k.owners[k.archive.o.Kinds[e.ref.Kind]]; o != nil && o.fence == e.owner {
+		o.fence = Fence{} // whoever claims the shard next gets a number of its own
+	}
+	k.drop(e, actors.ErrFenced, e.ref.String()+" has another owner")
+}
+
+// lost: the store knows a newer keeper. If this node is it nevertheless, the next request proves
+// it and raises the fence again; what is pending is written then. Senders are told that nobody
+// knows, and send again to whoever the keeper is.
+func (k *keeper) lost() {
+	k.fence = Fence{}
+	for _, e := range k.sorted() {
+		k.archive.writers.withdraw(e.parcel)
+		for _, w := range e.waiting {
+			k.refuse(w.envelope, actors.Unavailable, "another keeper has the shard")
+		}
+		e.waiting = nil
+	}
+}
+
+// setAside: the store will never take this change.
+func (k *keeper) setAside(e *entity, err error) {
+	k.archive.counters.aside.Add(1)
+	k.archive.o.Log.Error("the store refuses a change; it stays with its entity",
+		"actor", e.ref.String(), "rows", e.rows(), "bytes", e.bytes, "error", err)
+	k.drop(e, actors.StoreRefused, err.Error())
+}
+
+// postpone: the change was not written, for reasons that pass. A commit is undone by its sender
+// when it is told so, so it must not be written later; all else stays.
+func (k *keeper) postpone(e *entity, err error) {
+	if e.urgent() && !e.isRead && !e.isUnsure {
+		k.drop(e, actors.StoreUnavailable, err.Error())
+		return
+	}
+	if errors.Is(err, ErrContended) {
+		k.after(retryAfter, func() { k.hand(e) })
+	}
+}
+
+// drop forgets what is pending of an entity, and tells everybody who waits for it.
+func (k *keeper) drop(e *entity, c actors.Code, text string) {
+	for _, w := range e.waiting {
+		k.refuse(w.envelope, c, text)
+	}
+	e.waiting, e.isRead, e.isUnsure = nil, false, false
+	if len(e.parts) > 0 {
+		k.count(e, -len(e.parts), -e.bytes)
+		clear(e.parts)
+		k.pending--
+	}
+}
+
+// settle forgets an entity of which nothing is left to hold.
+func (k *keeper) settle(e *entity) {
+	if len(e.parts) == 0 && len(e.loads) == 0 {
+		delete(k.entities, e.ref)
+	}
+	k.oldest()
+	k.mayStop()
+}

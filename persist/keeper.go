@@ -1,0 +1,273 @@
+package persist
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// How long a keeper waits before it tries again what did not depend on the store's health.
+const (
+	retryAfter = 100 * time.Millisecond
+	comeBackIn = 1000 // milliseconds, the advice in refusals while the store is down
+)
+
+// A keeper is the actor that keeps the entities of one shard. All its fields belong to its turns,
+// but for oldestAt. Whatever blocks is offloaded, and its result comes back as a turn.
+type keeper struct {
+	archive  *Archive
+	runner   actors.Runner
+	shard    int
+	fence    Fence // under which its statements are written; zero until it was raised
+	raising  bool
+	early    []*actors.Envelope // what came before the fence was raised
+	owners   map[string]*owner  // by role
+	entities map[actors.Ref]*entity
+	ages     []age // entities with something pending, oldest first; see oldest
+	pending  int   // entities with something pending
+	reading  int   // loads that wait for the store
+	stopped  func()
+	oldestAt atomic.Int64 // Unix nanoseconds of the oldest pending change; 0: nothing is pending
+	retired  atomic.Bool
+	held     struct{ rows, bytes atomic.Int64 } // its share of what the node has pending
+}
+
+// An owner is the game node that a role's entities of this shard belong to, as far as this keeper
+// was asked to raise its number.
+type owner struct {
+	fence   Fence
+	tenure  uint64
+	raising bool
+	waiting []*actors.Envelope // claims
+}
+
+func newKeeper(a *Archive, r actors.Runner) *keeper {
+	return &keeper{archive: a, runner: r, shard: r.Tenure().Shard,
+		owners: make(map[string]*owner), entities: make(map[actors.Ref]*entity)}
+}
+
+// Receive implements actors.Receiver.
+func (k *keeper) Receive(e *actors.Envelope) {
+	if k.fence.Epoch != 0 {
+		k.dispatch(e)
+		return
+	}
+	switch {
+	case k.archive.health.down():
+		k.refuse(e, actors.StoreUnavailable, "the store is down")
+	case len(k.early) >= k.archive.o.Limits.Waiting:
+		k.refuse(e, actors.Overloaded, "too many requests wait for the store")
+	default:
+		k.early = append(k.early, e)
+		k.raise()
+	}
+}
+
+func (k *keeper) dispatch(e *actors.Envelope) {
+	var err error
+	switch e.Number {
+	case NumberClaim:
+		m := new(claim)
+		if err = read(e, m); err == nil {
+			k.claim(e, m)
+		}
+	case NumberLoad:
+		m := new(load)
+		if err = read(e, m); err == nil {
+			k.load(e, m)
+		}
+	case NumberSave:
+		m := new(save)
+		if err = read(e, m); err == nil {
+			k.save(e, m)
+		}
+	default:
+		err = actors.UnknownNumber.Refuse("a keeper does not handle number %d", e.Number)
+	}
+	if r, ok := err.(*actors.Refusal); ok {
+		k.refuse(e, r.Code, r.Text)
+	}
+}
+
+// raise takes the shard's own fence over, before the first answer and again whenever the number
+// may be stale.
+func (k *keeper) raise() {
+	if k.raising {
+		return
+	}
+	k.raising, k.fence = true, Fence{}
+	k.ask()
+}
+
+func (k *keeper) ask() {
+	c := Claim{Role: KeeperRole, Shard: k.shard, Holder: k.archive.o.Incarnation}
+	k.archive.raiser.ask(c, func(number uint64, err error) {
+		k.runner.Post(func() { k.raised(number, err) })
+	})
+}
+
+func (k *keeper) raised(number uint64, err error) {
+	early := k.early
+	k.early = nil
+	if err != nil || number == 0 {
+		for _, e := range early {
+			k.refuse(e, actors.StoreUnavailable, fmt.Sprintf("the shard's fence: %v", err))
+		}
+		if k.raising = k.pending > 0; k.raising {
+			k.after(retryAfter, k.ask)
+		}
+		return
+	}
+	k.raising = false
+	k.fence = Fence{Epoch: number, Holder: k.archive.o.Incarnation}
+	k.handAll()
+	for _, e := range early {
+		k.Receive(e)
+	}
+}
+
+// claim raises the number of a role's owner. From here on the number before it is refused from
+// memory; what was accepted under it is written under the new one.
+func (k *keeper) claim(e *actors.Envelope, m *claim) {
+	o := k.owners[m.Role]
+	if o == nil {
+		o = new(owner)
+		k.owners[m.Role] = o
+	}
+	switch {
+	case m.Tenure < o.tenure:
+		k.refuse(e, actors.ErrFenced, "a later owner has claimed the shard")
+	case o.raising && len(o.waiting) >= k.archive.o.Limits.Waiting:
+		k.refuse(e, actors.Overloaded, "too many claims wait for the store")
+	case o.raising:
+		o.waiting = append(o.waiting, e)
+	case o.fence.Epoch != 0 && o.tenure == m.Tenure && o.fence.Holder == m.Holder:
+		k.answer(e, &claimed{Fence: o.fence.Epoch})
+	case k.archive.health.down():
+		k.refuse(e, actors.StoreUnavailable, "the store is down")
+	default:
+		o.raising, o.tenure, o.waiting = true, m.Tenure, append(o.waiting, e)
+		c := Claim{Role: m.Role, Shard: k.shard, Holder: m.Holder, Keeper: k.fence}
+		k.archive.raiser.ask(c, func(number uint64, err error) {
+			k.runner.Post(func() { k.claimed(m, number, err) })
+		})
+	}
+}
+
+func (k *keeper) claimed(m *claim, number uint64, err error) {
+	o := k.owners[m.Role]
+	waiting := o.waiting
+	o.raising, o.waiting, o.fence = false, nil, Fence{}
+	if err != nil || number == 0 {
+		if err == nil {
+			k.lost() // or another claimed it at the same time; either way mine is to be proved
+		}
+		for _, e := range waiting {
+			k.refuse(e, actors.StoreUnavailable, fmt.Sprintf("the owner's fence: %v", err))
+		}
+		return
+	}
+	o.fence = Fence{Epoch: number, Holder: m.Holder}
+	for _, e := range k.sorted() {
+		if k.archive.o.Kinds[e.ref.Kind] == m.Role && e.rows() > 0 {
+			e.owner = o.fence
+			k.hand(e)
+		}
+	}
+	for _, e := range waiting {
+		k.Receive(e) // those of the same tenure are answered, others raise again
+	}
+}
+
+// Stop implements actors.Receiver: it writes what is pending and then calls done.
+func (k *keeper) Stop(done func()) {
+	for _, e := range k.early {
+		k.refuse(e, actors.Unavailable, "the keeper is stopping")
+	}
+	k.early = nil
+	k.stopped = done
+	k.handAll()
+	k.mayStop()
+}
+
+// mayStop ends the keeper when there is nothing left to write, or it is not its to write.
+func (k *keeper) mayStop() {
+	if k.stopped == nil || k.pending > 0 && (k.fence.Epoch != 0 || k.raising) {
+		return
+	}
+	if k.pending > 0 {
+		k.archive.o.Log.Warn("keeper stopped with changes unwritten: another keeper has the shard",
+			"shard", k.shard, "entities", k.pending)
+	}
+	k.retire()
+	k.stopped()
+	k.stopped = nil
+}
+
+// retire takes the keeper's share out of what the node has pending. Any goroutine may call it.
+func (k *keeper) retire() {
+	if !k.retired.Swap(true) {
+		k.archive.counters.rows.Add(-k.held.rows.Load())
+		k.archive.counters.bytes.Add(-k.held.bytes.Load())
+		k.oldestAt.Store(0)
+	}
+}
+
+// handAll hands everything that is pending to the writers.
+func (k *keeper) handAll() {
+	for _, e := range k.sorted() {
+		k.hand(e)
+	}
+}
+
+// sorted lists the entities in the order of their names, so that a World sees one order.
+func (k *keeper) sorted() []*entity {
+	all := make([]*entity, 0, len(k.entities))
+	for _, e := range k.entities {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b *entity) int {
+		return strings.Compare(a.ref.String(), b.ref.String())
+	})
+	return all
+}
+
+// after runs f as a turn, d from now.
+func (k *keeper) after(d time.Duration, f func()) {
+	k.archive.o.Clock.AfterFunc(d, func() { k.runner.Post(f) })
+}
+
+// answer answers with a result; nil is the empty one.
+func (k *keeper) answer(e *actors.Envelope, result any) {
+	var body []byte
+	if result != nil {
+		var err error
+		if body, err = json.Marshal(result); err != nil {
+			k.refuse(e, actors.Internal, err.Error())
+			return
+		}
+	}
+	k.reply(e, e.Answer(e.Number, wire.JSON, body))
+}
+
+func (k *keeper) refuse(e *actors.Envelope, c actors.Code, text string) {
+	r := &actors.Refusal{Code: c, Text: "persist/" + strconv.Itoa(k.shard) + ": " + text}
+	if c == actors.StoreUnavailable || c == actors.StoreBehind {
+		r.RetryAfter = comeBackIn
+	}
+	k.reply(e, e.Refuse(r))
+}
+
+// reply sends an answer to whoever wants one.
+func (k *keeper) reply(e, answer *actors.Envelope) {
+	if e.Request != 0 {
+		k.runner.Send(answer)
+	}
+}

@@ -1,0 +1,107 @@
+package persist
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// load answers with an entity as it is: what is pending, over what is cached, over what is stored.
+func (k *keeper) load(env *actors.Envelope, m *load) {
+	ref := m.Kind.Ref(m.ID)
+	role, known := k.archive.o.Kinds[m.Kind]
+	o, e := k.owners[role], k.entities[ref]
+	isPending := e != nil && e.rows() > 0
+	switch {
+	case !known:
+		k.refuse(env, actors.StoreRefused, "kind "+string(m.Kind)+" has no table")
+		return
+	case o != nil && (o.raising || m.Fence < o.fence.Epoch):
+		k.refuse(env, actors.ErrFenced, ref.String()+" has another owner")
+		return
+	case !isPending && k.archive.full(1, 1):
+		k.archive.counters.behind.Add(1)
+		k.refuse(env, actors.StoreBehind, "the store does not keep up")
+		return
+	}
+	if m, ok := k.archive.cache.get(cacheKey(ref, k.fence.Epoch)); ok {
+		k.archive.counters.hits.Add(1)
+		k.answerLoad(env, e, m)
+		return
+	}
+	k.archive.counters.misses.Add(1)
+	switch {
+	case k.archive.health.down():
+		k.refuse(env, actors.StoreUnavailable, "the store is down")
+	case k.reading >= k.archive.o.Limits.Waiting:
+		k.refuse(env, actors.Overloaded, "too many requests wait for the store")
+	default:
+		e = k.entity(ref)
+		e.loads = append(e.loads, env)
+		k.reading++
+		if len(e.loads) == 1 {
+			k.read(e)
+		}
+	}
+}
+
+// read reads the entity from the store.
+func (k *keeper) read(e *entity) {
+	confirms, fence := e.confirms, k.fence
+	k.archive.counters.loads.Add(1)
+	k.archive.work.offload(func() {
+		parts, err := k.archive.o.Database.Load(context.Background(), e.ref)
+		k.runner.Post(func() {
+			if err == nil && (confirms != e.confirms || fence != k.fence) {
+				k.read(e) // it may have read what was there before a write that is confirmed by now
+				return
+			}
+			k.loaded(e, parts, err)
+		})
+	})
+}
+
+func (k *keeper) loaded(e *entity, parts []Part, err error) {
+	loads := e.loads
+	e.loads = nil
+	k.reading -= len(loads)
+	defer k.settle(e)
+	if err != nil {
+		k.archive.health.told(err)
+		code := actors.StoreUnavailable
+		if errors.Is(err, ErrRejected) {
+			code = actors.StoreRefused
+		}
+		for _, env := range loads {
+			k.refuse(env, code, err.Error())
+		}
+		return
+	}
+	m := newImage(parts)
+	for _, env := range loads {
+		k.answerLoad(env, e, m)
+	}
+	if k.fence.Epoch != 0 {
+		k.archive.cache.put(cacheKey(e.ref, k.fence.Epoch), m)
+	}
+}
+
+// answerLoad answers with an image and what is pending over it; e may be nil.
+func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
+	if e == nil || e.rows() == 0 {
+		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts})
+		return
+	}
+	e.isRead = true
+	over := &image{version: m.version, cells: m.cells, parts: maps.Clone(m.parts)}
+	if over.parts == nil {
+		over.parts = make(map[string]json.RawMessage)
+	}
+	for _, p := range e.parts {
+		over.apply([]Part{p})
+	}
+	k.answer(env, &loaded{Version: over.version, Cells: over.cells, Parts: over.parts})
+}

@@ -1,0 +1,225 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// contendedTries is how often a statement that loses against others is sent at once.
+const contendedTries = 5
+
+// writers put what all keepers of the node have ready into statements, Limits.Writers at a time.
+// While they write, more becomes ready: that is what makes batches, so commits need no timer.
+type writers struct {
+	db       Database
+	clock    actors.Clock
+	work     *backlog
+	health   *health
+	counters *counters
+	limits   Limits
+
+	mu      sync.Mutex // guards what follows, and the parcels
+	queue   []*parcel  // oldest first
+	rows    int        // of the queue
+	bytes   int
+	due     bool        // the queue has gathered long enough, or holds something urgent
+	stop    func() bool // of the gathering's timer
+	running int
+}
+
+// A parcel is an entity's place in the writers' queue. It holds one change: a newer one takes the
+// place of an older one that nobody has taken yet, and waits at its keeper while one is under way.
+type parcel struct {
+	kind  actors.KindName
+	role  string
+	tell  func(c Change, o Outcome, err error) // what became of the change; from any goroutine
+	state parcelState
+	Change
+	bytes int
+}
+
+type parcelState uint8
+
+const (
+	parcelFree parcelState = iota
+	parcelQueued
+	parcelTaken // until its keeper has been told and frees it
+)
+
+// put queues a change, unless one of the same entity is under way, and returns what was there
+// before.
+func (w *writers) put(p *parcel, c Change, bytes int, urgent bool) (before parcelState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before = p.state
+	switch before {
+	case parcelTaken:
+		return before
+	case parcelQueued:
+		w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+	default:
+		w.queue = append(w.queue, p)
+	}
+	p.state, p.Change, p.bytes = parcelQueued, c, bytes
+	w.rows, w.bytes = w.rows+len(c.Parts), w.bytes+bytes
+	full := w.rows >= w.limits.BatchRows || w.bytes >= w.limits.BatchBytes
+	if urgent || full {
+		w.due = true
+	}
+	if !w.due && w.stop == nil {
+		w.stop = w.clock.AfterFunc(w.limits.Gather, w.gathered)
+	}
+	w.start()
+	return before
+}
+
+// free lets the entity queue its next change.
+func (w *writers) free(p *parcel) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.state, p.Change = parcelFree, Change{}
+}
+
+// withdraw takes an entity's change out of the queue, if nobody has taken it.
+func (w *writers) withdraw(p *parcel) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.state != parcelQueued {
+		return
+	}
+	w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+	w.queue = slices.DeleteFunc(w.queue, func(q *parcel) bool { return q == p })
+	p.state, p.Change = parcelFree, Change{}
+}
+
+func (w *writers) gathered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stop = nil
+	w.due = len(w.queue) > 0
+	w.start()
+}
+
+// wake starts what waited for the store to come back.
+func (w *writers) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.due = len(w.queue) > 0
+	w.start()
+}
+
+// start starts a writer if there is work for one more. The caller holds the lock.
+func (w *writers) start() {
+	if w.due && w.running < w.limits.Writers && !w.health.down() {
+		w.running++
+		w.work.offload(w.batch)
+	}
+}
+
+// batch writes one batch.
+func (w *writers) batch() {
+	taken := w.take()
+	for len(taken) > 0 {
+		n := 1
+		for n < len(taken) && taken[n].kind == taken[0].kind {
+			n++
+		}
+		w.write(taken[:n])
+		taken = taken[n:]
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running--
+	w.start()
+}
+
+// take takes what one batch holds, sorted by table and key.
+func (w *writers) take() []*parcel {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, rows, bytes := 0, 0, 0
+	for _, p := range w.queue {
+		rows, bytes = rows+len(p.Parts), bytes+p.bytes
+		if n > 0 && (rows > w.limits.BatchRows || bytes > w.limits.BatchBytes) {
+			break // one that is too big by itself has a batch of its own
+		}
+		p.state = parcelTaken
+		w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+		n++
+	}
+	taken := slices.Clone(w.queue[:n])
+	w.queue = slices.Delete(w.queue, 0, n)
+	if len(w.queue) == 0 {
+		w.due = false
+		if w.stop != nil {
+			w.stop()
+			w.stop = nil
+		}
+	}
+	slices.SortFunc(taken, func(a, b *parcel) int {
+		if c := strings.Compare(string(a.kind), string(b.kind)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return taken
+}
+
+// write writes parcels of one kind in one statement. If the store refuses what they say, the
+// halves are written by themselves, and so on, until the culprit stands alone.
+func (w *writers) write(ps []*parcel) {
+	b := Batch{Kind: ps[0].kind, Role: ps[0].role, At: w.clock.Now().UnixMilli()}
+	for _, p := range ps {
+		b.Changes = append(b.Changes, p.Change)
+	}
+	outcomes, err := w.attempt(b)
+	w.health.told(err)
+	if errors.Is(err, ErrRejected) && len(ps) > 1 {
+		w.write(ps[:len(ps)/2])
+		w.write(ps[len(ps)/2:])
+		return
+	}
+	if errors.Is(err, ErrUnclear) {
+		w.counters.unclear.Add(1)
+	}
+	for i, p := range ps {
+		switch {
+		case err != nil:
+			p.tell(b.Changes[i], 0, err)
+			continue
+		case outcomes[i] == Written:
+			w.counters.written.Add(uint64(len(b.Changes[i].Parts)))
+		default:
+			w.counters.fenced.Add(1)
+		}
+		p.tell(b.Changes[i], outcomes[i], nil)
+	}
+}
+
+func (w *writers) attempt(b Batch) (outcomes []Outcome, err error) {
+	for try := range contendedTries {
+		if try > 0 {
+			w.counters.retries.Add(1)
+		}
+		w.counters.statements.Add(1)
+		outcomes, err = w.db.Write(context.Background(), b)
+		if !errors.Is(err, ErrContended) {
+			return outcomes, err
+		}
+	}
+	return nil, err
+}
+
+// close ends the gathering.
+func (w *writers) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop != nil {
+		w.stop()
+	}
+}
