@@ -1,0 +1,63 @@
+// Meadow is the sample game of Firefly: fireflies fly over a meadow at night, gather sparks, talk, and buy a brighter
+// light. Read it in this order: message.go, player.go, room.go, then what they are made of.
+package main
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/hotreload"
+	"github.com/fireflyrt/firefly/modules/account"
+	"github.com/fireflyrt/firefly/modules/chat"
+	"github.com/fireflyrt/firefly/modules/scene"
+	"github.com/fireflyrt/firefly/modules/wallet"
+)
+
+// The kinds of Meadow.
+const (
+	LoginKind  actors.KindName = "login"
+	PlayerKind actors.KindName = "player" // id: the player's name
+	RoomKind   actors.KindName = "room"   // id: "column,row"
+	BoardKind  actors.KindName = "board"
+)
+
+//go:embed web
+var web embed.FS
+
+// App is the whole game, as every node of the cluster gets it.
+var App = node.App{
+	Name: "meadow",
+	Game: node.Module{
+		Name:     "meadow",
+		Messages: messages,
+		Tables:   []hotreload.Declared{Prices},
+		Kinds: []actors.Kind{
+			{Name: LoginKind, New: account.Door(PlayerKind), Workers: 4},
+			{Name: PlayerKind, New: newPlayer},
+			{Name: RoomKind, New: newRoom},
+			{Name: BoardKind, New: newBoard},
+		},
+	},
+	Modules: []node.Module{
+		module("account", account.Messages),
+		module("wallet", wallet.Messages),
+		module("chat", chat.Messages),
+		module("scene", scene.Messages),
+	},
+	Web: page(),
+	Bot: bot,
+}
+
+func module(name string, m wire.Catalogue) node.Module { return node.Module{Name: name, Messages: m} }
+
+// page is what the admin node serves at /.
+func page() fs.FS {
+	sub, err := fs.Sub(web, "web")
+	if err != nil {
+		panic(err) // the name above is not a valid path
+	}
+	return sub
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/fireflyrt/firefly/gate/client"
+	"github.com/fireflyrt/firefly/modules/account"
+	"github.com/fireflyrt/firefly/modules/chat"
+	"github.com/fireflyrt/firefly/modules/scene"
+	"github.com/fireflyrt/firefly/modules/wallet"
+)
+
+const (
+	botPace = 80 * time.Millisecond // between two acts
+	botStep = 35.0                  // units that it flies in an act
+)
+
+// A robot is a client without a person: what `bots` fills the meadow with.
+type robot struct {
+	*client.Bot
+	name     string
+	at, goal scene.Spot
+}
+
+// bot is one robot's life. It ends with an error when something was refused that should not be, or when an answer
+// belongs to somebody else's question.
+func bot(b *client.Bot) error {
+	r := &robot{Bot: b, name: fmt.Sprintf("bot%d_%s", b.Number, strconv.FormatInt(int64(os.Getpid()), 36))}
+	room := fmt.Sprintf("%d,%d", b.Number%meadow.Columns, b.Number/meadow.Columns%meadow.Rows)
+	r.at = meadow.Within(room, 0.5, 0.5)
+	r.goal = r.at
+	err := r.login(room)
+	for act := 0; err == nil && r.Pause(botPace); act++ {
+		err = r.act(act)
+	}
+	if b.Until.Err() != nil {
+		return nil // the run is over; what was under way does not count
+	}
+	return errors.Join(err, b.Err())
+}
+
+func (r *robot) login(room string) error {
+	secret := "nobody would guess " + r.name
+	in, err := client.Call[*account.LoggedIn](r.Until, r.Client, &account.Login{Name: r.name, Secret: secret, Wish: room})
+	if err != nil {
+		return err
+	}
+	return r.mine("login", in.Name)
+}
+
+// act flies a little, and now and then does what people do.
+func (r *robot) act(n int) error {
+	switch n % 64 {
+	case 20:
+		_, err := r.Call(r.Until, &chat.Say{Text: "the night is warm, says " + r.name})
+		return err
+	case 40:
+		return r.look()
+	case 60:
+		return r.shop()
+	}
+	return r.fly()
+}
+
+func (r *robot) fly() error {
+	r.hear()
+	if r.at.Far(r.goal) < 1 {
+		r.goal = meadow.Within(meadow.Room(r.at), 0.05+0.9*r.Rand.Float64(), 0.05+0.9*r.Rand.Float64())
+	}
+	r.at = r.at.Towards(r.goal, botStep)
+	at, err := client.Call[*Flown](r.Until, r.Client, &Fly{r.at})
+	if err != nil {
+		return err
+	}
+	if at.Room != "" {
+		r.at = at.Spot
+	}
+	return r.mine("fly", at.Who)
+}
+
+// hear makes the newest spark the next goal.
+func (r *robot) hear() {
+	for range len(r.Pushes()) {
+		if s, ok := (<-r.Pushes()).(*Sparked); ok {
+			r.goal = s.Spot
+		}
+	}
+}
+
+func (r *robot) look() error {
+	l, err := client.Call[*Leaders](r.Until, r.Client, &Top{})
+	if err != nil {
+		return err
+	}
+	return r.mine("top", l.You.Who)
+}
+
+// shop buys what comes first that is bright enough; being poor is no fault.
+func (r *robot) shop() error {
+	w, err := client.Call[*Wares](r.Until, r.Client, &Browse{})
+	if err != nil {
+		return err
+	}
+	for _, ware := range w.Wares {
+		b, err := client.Call[*Bought](r.Until, r.Client, &Buy{ware.Item})
+		switch {
+		case errors.Is(err, wallet.Poor):
+			return nil
+		case errors.Is(err, AlreadyLit):
+		case err != nil:
+			return err
+		case b.Item != ware.Item:
+			return fmt.Errorf("meadow: %s bought %s and got %s", r.name, ware.Item, b.Item)
+		}
+	}
+	return nil
+}
+
+// mine checks that an answer was meant for this robot.
+func (r *robot) mine(what, who string) error {
+	if who != r.name {
+		return fmt.Errorf("meadow: %s asked for %s and was answered as %q", r.name, what, who)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/modules/account"
+	"github.com/fireflyrt/firefly/modules/chat"
+	"github.com/fireflyrt/firefly/modules/scene"
+	"github.com/fireflyrt/firefly/modules/wallet"
+)
+
+// Sparks is the meadow's currency.
+const Sparks = "spark"
+
+// A Player is a firefly for life: what it has, what it has become, and where it was. The room flies it.
+type Player struct {
+	wallet  *wallet.Wallet
+	visitor *scene.Visitor
+	glow    *actors.Cell[Glow]
+}
+
+// Glow is what a player has become.
+type Glow struct {
+	Light    int   `json:"light"`
+	Gathered int64 `json:"gathered"` // sparks, ever
+}
+
+func newPlayer(p *actors.Props) { // the constructor is the whole wiring
+	y := &Player{glow: actors.State[Glow](p, "glow")}
+	account.Mount(p)
+	y.wallet = wallet.Mount(p)
+	y.visitor = scene.MountVisitor(p, RoomKind, y.light)
+	chat.MountSpeaker(p, y.visitor.Room)
+	actors.On(p, y.created)
+	actors.On(p, y.earned)
+	actors.Answer(p, y.browse)
+	actors.Answer(p, y.buy)
+	actors.Answer(p, y.top)
+}
+
+func (y *Player) light() int { return y.glow.View().Light }
+
+// created lets a new firefly hatch in the room that it wished for, or in the middle.
+func (y *Player) created(ctx actors.Context, e *account.Created) error {
+	room := e.Wish
+	if _, ok := meadow.Index(room); !ok {
+		room = "1,1"
+	}
+	y.visitor.Begin(scene.Place{Room: room, Spot: somewhere(ctx, room)})
+	return nil
+}
+
+// earned counts for the leaderboard what the wallet has taken in.
+func (y *Player) earned(ctx actors.Context, e *wallet.Changed) error {
+	if e.Currency == Sparks && e.Delta > 0 {
+		y.glow.Edit().Gathered += e.Delta
+		ctx.Send(theBoard, &Score{y.glow.View().Gathered})
+	}
+	return nil
+}
+
+// top asks the leaderboard on behalf of the client.
+func (y *Player) top(ctx actors.Context, _ *Top) (*Leaders, error) {
+	return actors.Reply(ctx, actors.Ask[*Leaders](theBoard, &Rank{}),
+		func(ctx actors.Context, m *Leaders, err error) (*Leaders, error) {
+			if err != nil {
+				return nil, err
+			}
+			m.You = Standing{ctx.Self().ID, y.glow.View().Gathered}
+			return m, nil
+		})
+}

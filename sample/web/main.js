@@ -1,0 +1,229 @@
+// Meadow in a browser: connects the page, the picture and the sound with the server's messages.
+
+import { Client } from "./firefly.js";
+import { Input } from "./input.js";
+import { N } from "./number.js";
+import { Panel } from "./panel.js";
+import { Scene } from "./scene.js";
+import { Sound } from "./sound.js";
+import { placeOf, World } from "./world.js";
+
+const FLY_EVERY = 83;      // ms between two positions that we send: about 12 a second
+const REST_EVERY = 2000;   // ms between two when we do not move
+const LOOK_EVERY = 3000;   // ms between two looks at an open shop or leaderboard
+const VEIL_AFTER = 500;    // ms without a connection before it is worth a word
+
+const world = new World();
+const panel = new Panel();
+const sound = new Sound();
+const scene = new Scene(document.getElementById("picture"), world);
+const input = new Input(scene.picture, (x, y) => scene.cam.toWorld(x, y));
+let client = null;
+
+// --- secrets: one for each name, random, kept by this browser
+
+function secrets() {
+  try { return JSON.parse(localStorage.getItem("meadow.secrets")) ?? {}; } catch { return {}; }
+}
+
+function secretOf(name) {
+  const all = secrets();
+  if (!all[name]) {
+    all[name] = [...crypto.getRandomValues(new Uint8Array(24))].map((b) => b.toString(16).padStart(2, "0")).join("");
+    localStorage.setItem("meadow.secrets", JSON.stringify(all));
+  }
+  localStorage.setItem("meadow.last", name);
+  return all[name];
+}
+
+function names() {
+  const last = localStorage.getItem("meadow.last");
+  return Object.keys(secrets()).sort((a, b) => (b === last) - (a === last));
+}
+
+// --- the connection
+
+async function gateAddress() {
+  const play = await (await fetch("play.json", { cache: "no-store" })).json();
+  return play.ws;
+}
+
+async function start(name) {
+  sound.wake();
+  panel.busy(true);
+  client?.close();
+  let address;
+  try {
+    address = await gateAddress();
+  } catch {
+    panel.door("The meadow is asleep. Try again in a moment.");
+    return;
+  }
+  client = new Client(address, { name: "meadow/1.0" });
+  handlers(client);
+  let entered = false;
+  client.onopen = async () => {
+    const wish = /^#([0-2],[0-2])$/.exec(location.hash)?.[1]; // a link into a friend's room
+    world.begin(name);
+    panel.purse(world.gold);
+    const me = await client.request(N.LOGIN, { name, secret: secretOf(name), wish });
+    panel.enter(me.name);
+    if (entered) panel.note("the night goes on");
+    entered = true;
+  };
+  client.onstate = (state, why) => connection(state, why, entered);
+  client.onerror = (refusal) => console.warn("meadow:", refusal.code, refusal.message);
+  client.connect();
+}
+
+let lost = 0; // the timer that draws the veil
+function connection(state, why, entered) {
+  clearTimeout(lost);
+  if (state === "open") {
+    panel.veil(false);
+    panel.busy(false);
+  } else if (state === "closed" && why.code !== "CLOSED") {
+    if (why.code === "TAKEN_OVER") {
+      panel.veil(true, "You are flying in another window.", "", true);
+    } else panel.door(sentence(why));
+  } else if (state === "waiting" || state === "connecting") {
+    if (entered) lost = setTimeout(() => panel.veil(true), VEIL_AFTER);
+    else if (state === "waiting") panel.door("The meadow does not answer yet; trying again…");
+  }
+}
+
+function sentence(why) {
+  switch (why.code) {
+    case "LOGIN_WRONG_SECRET": return "That name is taken by another firefly. Choose another one.";
+    case "LOGIN_BAD_NAME": return "1 to 16 letters, digits, _ or - please.";
+    case "LOGIN_LOCKED": return why.text || "Too many wrong tries; wait a minute.";
+    case "VERSION": return "This page is too old for the meadow. Please reload it.";
+  }
+  return why.text || why.code;
+}
+
+function handlers(c) {
+  c.on(N.SNAPSHOT, (m) => world.snapshot(m));
+  c.on(N.MOVED, (m) => world.moved(m));
+  c.on(N.LEFT, (m) => world.left(m));
+  c.on(N.SPARKED, (m) => world.sparked(m));
+  c.on(N.COLLECTED, (m) => world.collected(m));
+  c.on(N.BALANCE, (m) => {
+    world.gold = m.amount;
+    panel.purse(m.amount);
+  });
+  c.on(N.HEARD, (m) => {
+    panel.heard(m.who, m.text);
+    if (m.old) return; // said before we came
+    scene.say(m.who, m.text);
+    if (m.who !== world.name) sound.whisper();
+  });
+}
+
+async function ask(number, body) {
+  try {
+    return await client.request(number, body);
+  } catch (refusal) {
+    sound.sorry();
+    panel.toast(refusal.code === "RATE_LIMITED" ? "Gently, gently…" : sorry(refusal), true);
+    return null;
+  }
+}
+
+function sorry(refusal) {
+  switch (refusal.code) {
+    case "WALLET_POOR": return "Not enough sparks yet. The night is long.";
+    case "DISCONNECTED": case "LOST": return "Not connected just now.";
+    case "UNAVAILABLE": case "RESTARTED": case "DEADLINE": return "The meadow did not answer; please try again.";
+  }
+  return refusal.message;
+}
+
+world.onlight = (light) => panel.lit(light);
+
+world.onroom = (room) => {
+  scene.entered();
+  panel.told(room);
+  panel.note(`~ ${placeOf(room)} ~`);
+};
+
+world.onspark = (spark, taker, mine) => {
+  scene.burst.spark(spark, taker);
+  if (!mine) return;
+  scene.burst.word(spark.x, spark.y, "+" + spark.worth, spark.worth > 1 ? 44 : 190);
+  sound.chime(spark.worth);
+};
+
+panel.want = {
+  start,
+  say: (text) => ask(N.SAY, { text }),
+  async buy(item) {
+    const got = await ask(N.BUY, { item });
+    if (!got) return;
+    sound.bell();
+    panel.lit(got.light);
+    panel.toast("Your light grows brighter.");
+    if (world.me) scene.burst.bloom(world.me.x, world.me.y, world.me.hue);
+    panel.want.shop();
+  },
+  async shop() {
+    const m = await ask(N.BROWSE, {});
+    if (m) panel.wares(m.wares);
+  },
+  async board() {
+    const m = await ask(N.TOP, {});
+    if (m) panel.leaders(m);
+  },
+  mute() {
+    sound.wake();
+    sound.mute(!sound.muted);
+    panel.muted(sound.muted);
+  },
+  again: () => start(world.name),
+};
+
+// --- the clockwork
+
+let before = performance.now(), sentAt = 0, sentX = 0, sentY = 0;
+function frame(now) {
+  const dt = Math.min(0.1, (now - before) / 1000);
+  before = now;
+  move(now, dt);
+  scene.draw(now / 1000, dt);
+  if (world.room) panel.map(world, now / 1000);
+  requestAnimationFrame(frame);
+}
+
+function move(now, dt) {
+  const open = client?.state === "open";
+  const steer = world.me && open ? input.steer(world.me) : { x: 0, y: 0 };
+  world.step(dt, now, steer);
+  if (input.used) panel.flown();
+  const me = world.me;
+  if (!me || !open || !world.trusting) return;
+  const still = Math.hypot(me.x - sentX, me.y - sentY) < 0.5;
+  if (now - sentAt < (still ? REST_EVERY : FLY_EVERY)) return;
+  if (!client.send(N.FLY, { x: Math.round(me.x * 10) / 10, y: Math.round(me.y * 10) / 10 })) return;
+  [sentAt, sentX, sentY] = [now, me.x, me.y];
+}
+
+setInterval(() => {
+  if (client?.state !== "open" || document.visibilityState !== "visible") return;
+  for (const id of ["shop", "board"]) if (panel.open(id)) panel.want[id]();
+}, LOOK_EVERY);
+
+// meadow is for tests and for the curious.
+window.meadow = {
+  flyTo: (x, y) => input.flyTo(x, y),
+  say: (text) => panel.want.say(text),
+  get state() {
+    const { me } = world;
+    return { name: world.name, sparks: world.gold, x: me?.x ?? 0, y: me?.y ?? 0, room: world.room,
+      light: me?.light ?? 0, others: world.others(), connected: client?.state === "open" && !!me,
+      visible: [...world.sparks.values()].map(({ id, x, y, worth }) => ({ id, x, y, worth })) };
+  },
+};
+
+panel.muted(sound.muted);
+panel.known(names());
+requestAnimationFrame(frame);
