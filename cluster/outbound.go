@@ -23,29 +23,29 @@ const (
 // Everything between unsent and acknowledged stands in queue, in order. A cursor says how much of it was handed to the
 // carrier; to send again is to put the cursor back.
 type outbound struct {
-	mu        sync.Mutex
-	head      batch  // what all headers have in common
-	open      []byte // the batch that envelopes are appended to; empty if there is none
-	queue     []sealed
-	cursor    int // queue[cursor:] was not handed over
-	seq       uint64
-	bytes     int // of open and queue together
-	limit     int
-	flushing  bool          // a flush is under way or scheduled
-	pause     time.Duration // until the next repetition without progress
-	progress  time.Time     // when something was last acknowledged, or sent after idleness, or sent again
-	rewound   time.Time     // when it was last sent again
-	envelopes int           // in open and queue together
-	inOpen    int
-	resent    uint64
+	mu       sync.Mutex
+	head     batch  // what all headers have in common
+	open     []byte // the batch that envelopes are appended to; empty if there is none
+	queue    []sealed
+	cursor   int // queue[cursor:] was not handed over
+	seq      uint64
+	bytes    int // of open and queue together
+	limit    int
+	flushing bool          // a flush is under way or scheduled
+	pause    time.Duration // until the next repetition without progress
+	progress time.Time     // when something was last acknowledged, or sent after idleness, or sent again
+	rewound  time.Time     // when it was last sent again
+	oneWay   int           // envelopes in open and queue together that nobody would miss an answer to
+	inOpen   int           // of them in open
+	resent   uint64
 }
 
 // sealed is a batch that got its place in the stream. Its bytes never change again: the carrier may still be reading
 // them when they are sent a second time.
 type sealed struct {
-	seq       uint64
-	bytes     []byte
-	envelopes int
+	seq    uint64
+	bytes  []byte
+	oneWay int
 }
 
 // append adds an envelope, or says that there is no room. The caller holds mu.
@@ -60,8 +60,10 @@ func (o *outbound) append(e *actors.Envelope) bool {
 	before := len(o.open)
 	o.open = e.Append(o.open)
 	o.bytes += len(o.open) - before
-	o.envelopes++
-	o.inOpen++
+	if !isRequest(e) {
+		o.oneWay++
+		o.inOpen++
+	}
 	return true
 }
 
@@ -78,7 +80,7 @@ func (o *outbound) seal(ackStream, ack uint64, now time.Time) {
 	}
 	o.seq++
 	stamp(o.open, o.seq, ackStream, ack)
-	o.queue = append(o.queue, sealed{seq: o.seq, bytes: o.open, envelopes: o.inOpen})
+	o.queue = append(o.queue, sealed{seq: o.seq, bytes: o.open, oneWay: o.inOpen})
 	o.open, o.inOpen = nil, 0
 }
 
@@ -94,7 +96,7 @@ func (o *outbound) acknowledge(ack uint64, now time.Time) {
 	n := 0
 	for n < len(o.queue) && o.queue[n].seq <= ack && ack <= o.seq {
 		o.bytes -= len(o.queue[n].bytes)
-		o.envelopes -= o.queue[n].envelopes
+		o.oneWay -= o.queue[n].oneWay
 		n++
 	}
 	if n == 0 {
@@ -122,9 +124,9 @@ func (o *outbound) overdue(now time.Time) bool {
 	return true
 }
 
-// drop throws everything away and says how many envelopes that were. The caller holds mu.
+// drop throws everything away and says how many envelopes that nobody will answer were among it. The caller holds mu.
 func (o *outbound) drop() int {
-	n := o.envelopes
-	o.open, o.queue, o.cursor, o.bytes, o.envelopes, o.inOpen = nil, nil, 0, 0, 0, 0
+	n := o.oneWay
+	o.open, o.queue, o.cursor, o.bytes, o.oneWay, o.inOpen = nil, nil, 0, 0, 0, 0
 	return n
 }

@@ -59,7 +59,7 @@ const (
 // send appends an envelope to the stream, if seen is still how the cluster looks: looking the owner up and appending
 // are one step, so that a change of owners divides each stream into a before and an after.
 func (p *peer) send(e *actors.Envelope, seen *picture) verdict {
-	request := e.Type == actors.Message && e.Request != 0
+	request := isRequest(e)
 	p.out.mu.Lock()
 	if p.c.picture.Load() != seen {
 		p.out.mu.Unlock()

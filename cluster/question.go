@@ -22,6 +22,9 @@ type asked struct {
 	id uint64
 }
 
+// isRequest reports whether somebody waits for an answer.
+func isRequest(e *actors.Envelope) bool { return e.Type == actors.Message && e.Request != 0 }
+
 // asker is who gets the answer to a message.
 func asker(e *actors.Envelope) actors.Ref {
 	if !e.Session.IsZero() {

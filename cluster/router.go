@@ -211,7 +211,7 @@ func (c *Cluster) admit(e *actors.Envelope) verdict {
 
 // refuse answers whoever asked. What nobody asked is counted.
 func (c *Cluster) refuse(e *actors.Envelope, code actors.Code, format string, args ...any) {
-	if e.Type != actors.Message || e.Request == 0 || asker(e).IsZero() {
+	if !isRequest(e) || asker(e).IsZero() {
 		c.lost.Add(1)
 		return
 	}

@@ -221,7 +221,7 @@ func TestEnvelopesWaitForAnOwnerInOrderAndNotForEver(t *testing.T) {
 		gate.Route(request(gate, "ann", i+1))
 	}
 	w.settle()
-	if got := codes(gate.take()); got[actors.Overloaded] != 10 {
+	if got := refusals(gate.take()); got[actors.Overloaded] != 10 {
 		t.Fatalf("of 60 where 50 may wait, these were refused: %v", got)
 	}
 	one, two := w.join("game-1", "game"), w.join("game-2", "game")
@@ -238,13 +238,13 @@ func TestEnvelopesWaitForAnOwnerInOrderAndNotForEver(t *testing.T) {
 	late := newTown(t, 12).join("gate-1", "gate")
 	late.Route(request(late, "ann", 1))
 	late.o.Clock.(*town).advance(6 * time.Second)
-	if got := codes(late.take()); got[actors.Unavailable] != 1 {
+	if got := refusals(late.take()); got[actors.Unavailable] != 1 {
 		t.Fatalf("after 6 s without an owner: %v", got)
 	}
 }
 
-// codes counts refusals by their code.
-func codes(got []*actors.Envelope) map[actors.Code]int {
+// refusals counts refusals by their code.
+func refusals(got []*actors.Envelope) map[actors.Code]int {
 	found := map[actors.Code]int{}
 	for _, e := range got {
 		if e.Type == actors.Refused {
@@ -298,7 +298,7 @@ func TestWhatCannotGoIsRefusedWithItsCode(t *testing.T) {
 		change(e)
 		gate.Route(e)
 		w.settle()
-		for code := range codes(gate.take()) {
+		for code := range refusals(gate.take()) {
 			return code
 		}
 		return ""
@@ -371,7 +371,7 @@ func TestASilentPeersRequestsAreRefusedAndItsOpenOnesAnsweredWhenItIsGone(t *tes
 	w.advance(3 * time.Second)
 	gate.Route(request(gate, id, 2))
 	w.settle()
-	if got := codes(gate.take()); got[actors.Unavailable] != 1 {
+	if got := refusals(gate.take()); got[actors.Unavailable] != 1 {
 		t.Fatalf("a request to a silent peer: %v", got)
 	}
 	w.network.Cut("gate-1", "game-1", false)
@@ -388,7 +388,7 @@ func TestASilentPeersRequestsAreRefusedAndItsOpenOnesAnsweredWhenItIsGone(t *tes
 	w.registry.Certify(one.Self().Incarnation)
 	w.advance(10 * time.Millisecond)
 	got := gate.take()
-	if len(got) != 2 || got[0].Request != 1 || got[1].Request != 3 || codes(got)[actors.Unavailable] != 2 {
+	if len(got) != 2 || got[0].Request != 1 || got[1].Request != 3 || refusals(got)[actors.Unavailable] != 2 {
 		t.Fatalf("open were 1 and 3; when the node was gone these were answered: %+v", got)
 	}
 }
@@ -405,7 +405,7 @@ func TestAFullLinkRefusesAndKeepsItsBound(t *testing.T) {
 	e := request(gate, id, 1)
 	gate.Route(e)
 	w.settle()
-	if got := codes(gate.take()); got[actors.Overloaded] != 1 {
+	if got := refusals(gate.take()); got[actors.Overloaded] != 1 {
 		t.Fatalf("a request to a full link: %v", got)
 	}
 	report := gate.Report()
@@ -418,7 +418,7 @@ func TestAFullLinkRefusesAndKeepsItsBound(t *testing.T) {
 		gate.Route(request(gate, id, i+1))
 	}
 	w.settle()
-	if got := codes(gate.take()); got[actors.Overloaded] != 10 {
+	if got := refusals(gate.take()); got[actors.Overloaded] != 10 {
 		t.Fatalf("of 60 requests where 50 may be open: %v", got)
 	}
 }
@@ -445,7 +445,7 @@ func TestAnEnvelopeForAnEpochThatIsNotKnownYetWaitsForIt(t *testing.T) {
 func TestAnEnvelopeForAFormerOwnerIsPassedOn(t *testing.T) {
 	w, _, one, two := trio(t, 18)
 	id, gate := owned(t, one), w.join("gate-2", "gate") // another coordinates
-	w.registry.Cut(gate.Self().Incarnation, true) // the gate's watch stands still
+	w.registry.Cut(gate.Self().Incarnation, true)       // the gate's watch stands still
 	one.Leave(func(error) {})
 	w.advance(20 * time.Millisecond)
 	gate.Route(request(gate, id, 1))

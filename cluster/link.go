@@ -1,0 +1,328 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/eventstream"
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// How protoactor remote is used. Its queues have no back-pressure: the streams above bound what they hand over.
+const (
+	linkName     = "link"                       // of the one process that others may address
+	linkType     = "google.protobuf.BytesValue" // the one type that travels
+	linkQueue    = 1024                         // slots that a queue begins with; it begins with a million by itself
+	linkGather   = 4                            // batches in one message of remote's
+	linkMessage  = 64 << 20                     // bytes of such a message, above linkGather * (maxEnvelope + batchSize)
+	linkWindow   = 4 << 20                      // bytes under way per connection
+	linkDialFor  = 1500 * time.Millisecond      // how long a dial is tried again before remote takes its pause of 2 s
+	linkDialWait = 50 * time.Millisecond
+	linkAlive    = 10 * time.Second // without any traffic, after which grpc asks for a sign of life; its least
+	linkAnswer   = 3 * time.Second
+)
+
+// A Link carries batches over protoactor remote, one message type to one process.
+//
+// Remote trusts everybody and says nothing about what it loses. So nothing but a batch for our process gets past the
+// guard of a connection, a panic behind it costs that connection, and the streams above number, acknowledge and repeat.
+type Link struct {
+	host     string
+	port     int
+	log      *slog.Logger
+	receiver Receiver
+	system   *actor.ActorSystem
+	remote   *remote.Remote
+	news     *eventstream.Subscription
+	readers  sync.WaitGroup
+
+	mu      sync.RWMutex // read by Send, so that Close waits for it
+	closed  bool
+	targets map[string]*linkTarget
+}
+
+// linkTarget is an address that batches are sent to.
+type linkTarget struct {
+	pid    *actor.PID
+	ctx    context.Context // ends with Disconnect
+	cancel context.CancelFunc
+}
+
+// NewLink makes a carrier that will listen at host:port; port 0 finds a free one. Nothing happens before Listen.
+func NewLink(listen string, log *slog.Logger) (*Link, error) {
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: link address %q: %w", listen, err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: link address %q: the port is no number", listen)
+	}
+	return &Link{host: host, port: port, log: log, targets: map[string]*linkTarget{}}, nil
+}
+
+// Listen begins to receive, as Carrier says.
+func (l *Link) Listen(r Receiver) (address string, err error) {
+	l.receiver = r
+	quiet := func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }
+	l.system = actor.NewActorSystem(actor.WithLoggerFactory(quiet))
+	l.system.ProcessRegistry.Add(inbox{l}, linkName)
+	l.remote = remote.NewRemote(l.system, remote.Configure(l.host, l.port,
+		remote.WithServerOptions(l.serverOptions()...), remote.WithDialOptions(l.dialOptions()...),
+		remote.WithEndpointWriterBatchSize(linkGather), remote.WithEndpointWriterQueueSize(linkQueue),
+		remote.WithEndpointManagerQueueSize(linkQueue), withOneTry))
+	defer func() {
+		if reason := recover(); reason != nil { // how Start says that a port is taken
+			err = fmt.Errorf("cluster: link at %s:%d: %v", l.host, l.port, reason)
+		}
+	}()
+	l.remote.Start()
+	if err := l.serving(); err != nil {
+		return "", err
+	}
+	l.news = l.system.EventStream.Subscribe(func(event any) {
+		if e, ok := event.(*remote.EndpointConnectedEvent); ok {
+			l.receiver.Connected(e.Address)
+		}
+	})
+	return l.system.Address(), nil
+}
+
+// serving waits until connections are taken: Start does not say when. The first bytes of a connection are the
+// server's own greeting; hanging up in order after them is how load balancers look whether it lives.
+func (l *Link) serving() error {
+	conn, err := net.DialTimeout("tcp", l.system.Address(), linkDialFor)
+	if err != nil {
+		return fmt.Errorf("cluster: link does not answer: %w", err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(linkAnswer))
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		return fmt.Errorf("cluster: link does not answer: %w", err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return fmt.Errorf("cluster: link does not answer: %w", err)
+	}
+	io.Copy(io.Discard, conn)
+	return nil
+}
+
+// withOneTry keeps remote from blocking its queue for 10 s on a dead address.
+func withOneTry(c *remote.Config) { c.MaxRetryCount = 1 }
+
+func (l *Link) serverOptions() []grpc.ServerOption {
+	refuse := func(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) {
+		return nil, status.Error(codes.PermissionDenied, "this node answers batches only")
+	}
+	return []grpc.ServerOption{
+		grpc.StreamInterceptor(l.guard), grpc.UnaryInterceptor(refuse), grpc.MaxRecvMsgSize(linkMessage),
+		grpc.InitialWindowSize(linkWindow), grpc.InitialConnWindowSize(linkWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: linkAlive, Timeout: linkAnswer}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: linkAlive / 2, PermitWithoutStream: true}),
+	}
+}
+
+func (l *Link) dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(l.dial),
+		grpc.WithInitialWindowSize(linkWindow), grpc.WithInitialConnWindowSize(linkWindow),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: linkAlive, Timeout: linkAnswer}),
+	}
+}
+
+// dial tries for a moment, because a peer that restarts is back soon and remote's own pause is long. The connection
+// ends with Disconnect even while grpc is stuck in it.
+func (l *Link) dial(ctx context.Context, address string) (net.Conn, error) {
+	l.mu.RLock()
+	t := l.targets[address]
+	l.mu.RUnlock()
+	if t == nil {
+		return nil, net.ErrClosed
+	}
+	within, cancel := context.WithTimeout(t.ctx, linkDialFor)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(within, "tcp", address)
+		if err == nil {
+			return &linkConn{Conn: conn, release: context.AfterFunc(t.ctx, func() { conn.Close() })}, nil
+		}
+		select {
+		case <-within.Done():
+			return nil, err
+		case <-time.After(linkDialWait):
+		}
+	}
+}
+
+// linkConn is a connection that ends when its target does.
+type linkConn struct {
+	net.Conn
+	release func() bool
+}
+
+// Close ends the connection.
+func (c *linkConn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+// Connect says that batches for this address will come, as Carrier says. The first of them makes the connection.
+func (l *Link) Connect(address string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.targets[address] != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.targets[address] = &linkTarget{actor.NewPID(address, linkName), ctx, cancel}
+}
+
+// Disconnect ends the connection to an address, as Carrier says.
+func (l *Link) Disconnect(address string) {
+	l.mu.Lock()
+	t := l.targets[address]
+	delete(l.targets, address)
+	l.mu.Unlock()
+	if t != nil {
+		t.cancel()
+		l.system.EventStream.Publish(&remote.EndpointTerminatedEvent{Address: address})
+	}
+}
+
+// Send begins to carry a batch, as Carrier says.
+func (l *Link) Send(address string, batch []byte) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if t := l.targets[address]; t != nil && !l.closed {
+		l.system.Root.Send(t.pid, wrapperspb.Bytes(batch))
+	}
+}
+
+// Close ends all connections, as Carrier says. Remote's own orderly shutdown is not used: it changes without locks
+// what its readers look at, and waits 10 s for peers that do not hang up.
+func (l *Link) Close() {
+	l.mu.Lock()
+	was, targets := l.closed, l.targets
+	l.closed, l.targets = true, nil
+	l.mu.Unlock()
+	if was || l.system == nil || l.news == nil {
+		return
+	}
+	l.system.EventStream.Unsubscribe(l.news)
+	l.remote.Shutdown(false)
+	l.readers.Wait()
+	for _, t := range targets {
+		t.cancel()
+	}
+	for _, name := range [...]string{"EndpointSupervisor", "activator"} { // takes the writers along, and waits
+		if err := l.system.Root.StopFuture(l.system.NewLocalPID(name)).Wait(); err != nil {
+			l.log.Warn("the link did not end in time", "part", name, "error", err)
+		}
+	}
+	l.system.Shutdown()
+}
+
+// guard stands before everything that a connection brings.
+func (l *Link) guard(server any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	l.mu.RLock()
+	closed := l.closed
+	if !closed {
+		l.readers.Add(1)
+	}
+	l.mu.RUnlock()
+	if closed {
+		return status.Error(codes.Unavailable, "this node is closing")
+	}
+	defer l.readers.Done()
+	defer func() {
+		if reason := recover(); reason != nil {
+			l.log.Warn("a connection was ended for what it brought", "error", reason)
+			err = status.Error(codes.InvalidArgument, fmt.Sprint(reason))
+		}
+	}()
+	return next(server, guarded{s, l})
+}
+
+// guarded is a connection of which only well-formed messages for our process are read.
+type guarded struct {
+	grpc.ServerStream
+	link *Link
+}
+
+// RecvMsg reads the next message, or ends the connection.
+func (g guarded) RecvMsg(into any) error {
+	if err := g.ServerStream.RecvMsg(into); err != nil {
+		return err
+	}
+	m, ok := into.(*remote.RemoteMessage)
+	if !ok {
+		return status.Error(codes.InvalidArgument, "not a message of remote's")
+	}
+	if err := g.link.check(m); err != nil {
+		g.link.log.Warn("a connection was ended for what it brought", "error", err)
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	return nil
+}
+
+// check refuses what would reach anything but our process, or send remote out of its arrays.
+func (l *Link) check(m *remote.RemoteMessage) error {
+	if c := m.GetConnectRequest(); c != nil && c.GetServerConnection() != nil {
+		return nil
+	}
+	b := m.GetMessageBatch()
+	if b == nil {
+		return errors.New("cluster: neither a greeting nor a batch")
+	}
+	for _, t := range b.Targets {
+		if t == nil || t.Id != linkName {
+			return errors.New("cluster: a message for another process")
+		}
+		t.Address = l.system.Address() // whatever way it came by: it is meant for here
+	}
+	for _, e := range b.Envelopes {
+		if e == nil || e.Target < 0 || int(e.Target) >= len(b.Targets) || e.TypeId < 0 ||
+			int(e.TypeId) >= len(b.TypeNames) || b.TypeNames[e.TypeId] != linkType || e.Sender != 0 ||
+			e.SerializerId != 0 || e.MessageHeader != nil || e.TargetRequestId != 0 || e.SenderRequestId != 0 {
+			return errors.New("cluster: a message that is no batch of ours")
+		}
+	}
+	return nil
+}
+
+// inbox is the one process that others reach. It takes batches on the goroutine that reads the connection: no mailbox
+// grows behind it, and no sleeping goroutine is woken.
+type inbox struct{ link *Link }
+
+// SendUserMessage hands a batch up. Remote has no way to hear no, so a refusal is a panic, which guard catches: it ends
+// the connection that the batch came by.
+func (i inbox) SendUserMessage(_ *actor.PID, message any) {
+	b, ok := message.(*wrapperspb.BytesValue)
+	if !ok {
+		return
+	}
+	if err := i.link.receiver.Receive(b.Value); err != nil {
+		panic(err)
+	}
+}
+
+// SendSystemMessage ignores what remote says on its own.
+func (i inbox) SendSystemMessage(*actor.PID, any) {}
+
+// Stop has nothing to stop.
+func (i inbox) Stop(*actor.PID) {}
