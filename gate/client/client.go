@@ -38,7 +38,7 @@ type Options struct {
 // Counts is what a client has seen.
 type Counts struct {
 	Calls, Replies, Refusals, Pushes uint64
-	Crossed                          uint64 // replies nobody asked for, doubled or under another number
+	Crossed                          uint64 // replies nobody asked for, or asked for once only
 	Abandoned                        uint64 // replies to calls whose context had ended
 	Dropped                          uint64 // pushes that Pushes had no room for
 	Strays                           uint64 // errors that name no request
@@ -59,13 +59,15 @@ type Client struct {
 	pushes  chan any
 	done    chan struct{} // closed when the reading goroutine has ended
 
-	mu    sync.Mutex // also keeps seqs in order on the wire
-	seq   uint32
+	writing sync.Mutex // keeps seqs in order on the wire
+	seq     uint32
+
+	mu    sync.Mutex // never held while writing
 	calls map[uint32]*call
 	err   error // why the connection ended
 	stray *actors.Refusal
 
-	received, sent                                                   atomic.Uint64
+	received                                                         atomic.Uint64
 	made, replies, refusals, pushed, crossed, late, dropped, strayed atomic.Uint64
 }
 
@@ -190,8 +192,8 @@ func (c *Client) Send(msg any) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	return c.pipe.Write(wire.AppendFrame(nil, 0, t.Number, 0, body))
 }
 
@@ -200,20 +202,25 @@ func (c *Client) request(msg any) (*call, uint32, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return nil, 0, c.err
-	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	c.seq++
 	k := &call{number: t.Number, began: time.Now(), answer: make(chan answer, 1)}
-	c.calls[c.seq] = k
-	c.made.Add(1)
-	if err := c.pipe.Write(wire.AppendFrame(nil, 0, t.Number, c.seq, body)); err != nil {
-		delete(c.calls, c.seq)
+	if err := c.expect(c.seq, k); err != nil {
 		return nil, 0, err
 	}
-	return k, c.seq, nil
+	return k, c.seq, c.pipe.Write(wire.AppendFrame(nil, 0, t.Number, c.seq, body))
+}
+
+// expect opens a call before its request leaves.
+func (c *Client) expect(seq uint32, k *call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.calls[seq] = k
+		c.made.Add(1)
+	}
+	return c.err
 }
 
 func (c *Client) encode(msg any) (*wire.Type, []byte, error) {
@@ -234,8 +241,8 @@ func (c *Client) frame(number, seq uint32, body any) error {
 	if err != nil {
 		return fmt.Errorf("client: encoding number %d: %w", number, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	return c.pipe.Write(wire.AppendFrame(nil, 0, number, seq, b))
 }
 

@@ -14,7 +14,8 @@ func dialWebSocket(ctx context.Context, url string) (net.Conn, error) {
 		return nil, err
 	}
 	c.SetReadLimit(-1) // Pipe bounds frames
-	return webSocketConn{websocket.NetConn(context.Background(), c, websocket.MessageBinary), c}, nil
+	stream := websocket.NetConn(context.Background(), c, websocket.MessageBinary)
+	return webSocketConn{stream, c}, nil
 }
 
 // A webSocketConn closes at once: the gate has its own way to say goodbye.
