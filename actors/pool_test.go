@@ -95,7 +95,13 @@ func TestNothingIsLostBetweenThreadsAndPassivations(t *testing.T) {
 			}
 		}()
 	}
-	all.Wait()
+	finished := make(chan struct{})
+	go func() { all.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%d of %d answers after 30 s", answered.Load(), senders*each)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := sys.Stop(ctx); err != nil {

@@ -343,3 +343,6 @@ func (s *System) stopAll(ctx context.Context, residents bool) error {
 func (s *System) living(residents bool) []*process {
 	return slices.DeleteFunc(s.all(), func(p *process) bool { return (p.kind.Receiver != nil) != residents })
 }
+
+// Keeps reports whether actors of a kind have stored cells.
+func (s *System) Keeps(k KindName) bool { return s.kinds[k] != nil && s.kinds[k].stored() }

@@ -133,7 +133,7 @@ func TestARefusedTurnLeavesNoTrace(t *testing.T) {
 			t.Error("a push left a refused turn")
 		}
 	}
-	if w.store.saves != 0 {
+	if w.advance(3 * time.Second); w.store.saves != 0 {
 		t.Errorf("%d saves after a refusal", w.store.saves)
 	}
 }

@@ -1,0 +1,89 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/gate/client"
+	"github.com/fireflyrt/firefly/hotreload"
+	"github.com/fireflyrt/firefly/persist"
+)
+
+// A Module is a part of a game: its numbers, its tables, its kinds of actors. What is mounted on the game's own kinds
+// brings only messages and tables.
+type Module struct {
+	Name     string
+	Messages wire.Catalogue
+	Tables   []hotreload.Declared
+	Kinds    []actors.Kind
+}
+
+// An App is a whole game, as every node of its cluster gets it. Which part of it a node runs, its roles decide.
+type App struct {
+	Name    string
+	Game    Module
+	Modules []Module
+
+	// Authenticate says whom a ticket in Hello stands for; nil: there are no tickets, clients log in by a Public number.
+	Authenticate func(ctx context.Context, ticket string) (actors.Ref, error)
+
+	Web        fs.FS  // the browser client, served at / by the admin node; nil: none
+	TableDir   string // where the tables' files are, relative to where the program was started
+	TableFiles fs.FS  // the same files built in, for when TableDir does not exist
+
+	// Bot is one robot's life, for `bots` and for the probe of a new cluster: it plays until b.Until ends. nil: none.
+	Bot func(b *client.Bot) error
+}
+
+// A Blueprint is an App that was looked over: what all its modules declare, joined.
+type Blueprint struct {
+	App
+	Catalogue wire.Catalogue
+	Kinds     []actors.Kind
+	Tables    []hotreload.Declared
+	Roles     map[actors.KindName]string // where each kind lives
+	Stored    map[actors.KindName]string // the same of kinds that keep state
+}
+
+// Build joins the modules and probes every constructor; the error says everything that is wrong, joined.
+func (a App) Build() (*Blueprint, error) {
+	b := &Blueprint{App: a, Roles: map[actors.KindName]string{}, Stored: map[actors.KindName]string{}}
+	var parts []wire.Catalogue
+	for _, m := range append([]Module{a.Game}, a.Modules...) {
+		parts = append(parts, m.Messages)
+		b.Kinds = append(b.Kinds, m.Kinds...)
+		b.Tables = append(b.Tables, m.Tables...)
+	}
+	b.Catalogue = wire.Join(parts...)
+	var errs []error
+	for _, k := range b.Kinds {
+		if k.Name == actors.SessionKind || k.Name == actors.NodeKind || k.Name == persist.KeeperKind {
+			errs = append(errs, fmt.Errorf("node: the kind %s is the runtime's own; take another name", k.Name))
+		}
+	}
+	probe, err := actors.NewSystem(actors.Options{Kinds: b.Kinds, Catalogue: b.Catalogue})
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, fmt.Errorf("node: the app %s cannot run:\n%w", a.Name, err)
+	}
+	for _, k := range b.Kinds {
+		at, _ := probe.Placement(k.Name)
+		b.Roles[k.Name] = at.Role
+		if probe.Keeps(k.Name) {
+			b.Stored[k.Name] = at.Role
+		}
+	}
+	return b, nil
+}
+
+// KindRoles lists where kinds live, for the check of a configuration.
+func (b *Blueprint) KindRoles() []KindRole {
+	var all []KindRole
+	for _, k := range b.Kinds {
+		all = append(all, KindRole{Kind: string(k.Name), Role: b.Roles[k.Name]})
+	}
+	return all
+}
