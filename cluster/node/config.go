@@ -8,6 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/gate"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 // The runtime's own roles. Any other name is a role of the game's, and actors.Kind.Role says who
@@ -73,43 +77,22 @@ type NodeConfig struct {
 	Weight int    // share of the shards, relative to the other nodes'
 }
 
-// GateConfig is the table [gate]: what a client may do and how long it may take.
+// GateConfig is the table [gate].
 type GateConfig struct {
-	HelloWithin    time.Duration
-	FrameMax       Bytes
-	Rate           int // messages a second and session
-	Burst          int
-	RateCloseAfter time.Duration
-	AddressOpen    int // connections of one address
-	AddressNew     int // connections a second of one address
-	Handshakes     int
-	Trusted        []string // networks
-	QueueFrames    int
-	QueueBytes     Bytes
-	Heartbeat      time.Duration
-	DeadAfter      time.Duration
-	Origins        []string
-	Within         time.Duration // deadline of a request
+	gate.Limits
+	Trusted []string // networks without limits per address
+	Origins []string // web origins that may open a WebSocket
 }
 
-// ActorsConfig is the table [actors].
-type ActorsConfig struct {
-	Slow        time.Duration
-	Mailbox     int
-	MailboxWarn int
-	IdleAfter   time.Duration
-}
+// ActorsConfig is the table [actors]. FlushEvery is that of [persist].
+type ActorsConfig struct{ actors.Limits }
 
 // PersistConfig is the table [persist].
 type PersistConfig struct {
 	Store      string
 	DSN        string // the secret itself, never printed
 	FlushEvery time.Duration
-	Writers    int
-	BatchRows  int
-	BatchBytes Bytes
-	CacheBytes Bytes
-	Pending    Bytes
+	persist.Limits
 }
 
 // Bytes is a size; files say "64KiB", "1MiB", "2GiB" or a plain number.
@@ -123,6 +106,20 @@ func (b Bytes) String() string {
 	}
 	return strconv.FormatInt(int64(b), 10)
 }
+
+// A size is a field of a count of bytes.
+type size interface {
+	get() Bytes
+	set(b Bytes)
+}
+
+// sizeOf makes a size of a field in one of the floors' limits.
+func sizeOf[T int | int64](field *T) size { return sizeField[T]{field} }
+
+type sizeField[T int | int64] struct{ field *T }
+
+func (f sizeField[T]) get() Bytes  { return Bytes(*f.field) }
+func (f sizeField[T]) set(b Bytes) { *f.field = T(b) }
 
 // Load reads and checks a file. With kinds it also compares the file's roles with them, as
 // CheckRoles does. The error is Problems, with everything that is wrong, or that of reading the
@@ -151,6 +148,7 @@ func Parse(path string, text []byte, env Env, kinds []KindRole) (*Config, error)
 		r.check()
 	}
 	c := r.config
+	c.Actors.FlushEvery = c.Persist.FlushEvery
 	if kinds != nil && r.whole {
 		r.problems = append(r.problems, roleProblems(c, kinds)...)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // expand makes the nodes: copies, ports, and the registry that embedded etcd implies.
@@ -336,10 +338,10 @@ func (r *reading) reportSecret(store place) {
 
 // checkLimits compares limits that only make sense together.
 func (r *reading) checkLimits() {
-	g, a := r.config.Gate, r.config.Actors
-	if g.DeadAfter <= g.Heartbeat {
+	g := r.config.Gate
+	if g.Dead <= g.Heartbeat {
 		r.wrong(r.value("gate.dead_after"),
-			"gate.dead_after, %s, is not longer than gate.heartbeat, %s", brief(g.DeadAfter),
+			"gate.dead_after, %s, is not longer than gate.heartbeat, %s", brief(g.Dead),
 			brief(g.Heartbeat)).
 			advise("make it about three times as long")
 	}
@@ -348,9 +350,9 @@ func (r *reading) checkLimits() {
 			g.Rate).
 			advise("make it at least as large")
 	}
-	if a.MailboxWarn > a.Mailbox {
-		r.wrong(r.value("actors.mailbox_warn"),
-			"actors.mailbox_warn, %d, is more than actors.mailbox, %d", a.MailboxWarn, a.Mailbox).
-			advise("make it smaller")
+	if need := g.ReplyMax + wire.HeaderSize; need > g.QueueBytes {
+		r.wrong(r.value("gate.queue_bytes"), "gate.reply_max, %s, does not fit into gate.queue_bytes, %s",
+			Bytes(g.ReplyMax), Bytes(g.QueueBytes)).
+			advise("make the queue larger, or the replies smaller")
 	}
 }

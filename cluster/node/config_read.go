@@ -80,6 +80,8 @@ func (r *reading) preset(k key, n *NodeConfig) {
 	form := formText
 	if _, err := strconv.Atoi(k.value); err == nil {
 		form = formNumber
+	} else if k.form() == "true or false" {
+		form = formTruth
 	}
 	if err := r.put(k.field(r.config, n), value{form: form, text: k.value}); err != "" {
 		panic("node: default of " + k.name + ": " + err) // the table of keys itself is wrong
@@ -239,18 +241,23 @@ func (r *reading) put(field any, v value) string {
 			return "a whole number"
 		}
 		*f = n
+	case *bool:
+		if v.form != formTruth {
+			return "true or false"
+		}
+		*f = v.text == "true"
 	case *time.Duration:
 		d, err := time.ParseDuration(v.text)
 		if v.form != formText || err != nil {
 			return "a duration"
 		}
 		*f = d
-	case *Bytes:
+	case size:
 		n, err := parseBytes(v.text)
 		if v.form != formText && v.form != formNumber || err != nil {
 			return "a size"
 		}
-		*f = n
+		f.set(n)
 	case *[]string:
 		texts, ok := textList(v)
 		if !ok {
@@ -292,7 +299,9 @@ func pointed(field any) any {
 		return *f
 	case *time.Duration:
 		return *f
-	case *Bytes:
+	case size:
+		return f.get()
+	case *bool:
 		return *f
 	case *[]string:
 		return *f
@@ -345,6 +354,8 @@ func example(k key) string {
 	switch k.form() {
 	case "text":
 		return fmt.Sprintf("write %s = %q", k.last(), cmp.Or(k.value, "..."))
+	case "true or false":
+		return "write it without quotes"
 	case "whole number":
 		return fmt.Sprintf("write it without quotes, such as %s = %s", k.last(), max(k.value, "2"))
 	case "duration":

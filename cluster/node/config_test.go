@@ -10,7 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/cluster"
+	"github.com/fireflyrt/firefly/gate"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 var update = flag.Bool("update", false, "write what is reported now as the expected text")
@@ -91,8 +95,9 @@ func TestTheDefaultFileIsTheOneOfTheDesign(t *testing.T) {
 	if n, _ := c.Node("game-2"); n.Listen != "127.0.0.1:9421" || n.HTTP != "127.0.0.1:9426" {
 		t.Errorf("the second copy listens on %s and %s", n.Listen, n.HTTP)
 	}
-	if c.Persist.FlushEvery != time.Second || c.Gate.FrameMax != 64<<10 || c.Cluster.Shards != 256 {
-		t.Errorf("defaults: %+v", c)
+	if c.Gate.Limits != gate.DefaultLimits() || c.Actors.Limits != actors.DefaultLimits() ||
+		c.Persist.Limits != persist.DefaultLimits() || c.Cluster.Shards != cluster.DefaultShards {
+		t.Errorf("the defaults of the floors are others than these: %+v", c)
 	}
 	if !c.Cluster.Etcd.Embedded || c.Cluster.Etcd.Endpoints[0] != "127.0.0.1:9470" {
 		t.Errorf("etcd: %+v", c.Cluster.Etcd)
@@ -188,7 +193,7 @@ func TestDistanceCountsEditsAndSwaps(t *testing.T) {
 
 func TestEveryKeyHasASentenceADefaultInBoundsAndAPlace(t *testing.T) {
 	t.Parallel()
-	seen := map[any]string{}
+	seen := map[any]string{} // fields
 	c, n := new(Config), new(NodeConfig)
 	for _, k := range keys {
 		if !strings.HasSuffix(k.doc, ".") {

@@ -27,12 +27,9 @@ const (
 	formText
 	formNumber
 	formList
-	formOther // a fraction, a truth value, a date: no key takes these
+	formTruth
+	formOther // a fraction, a date: no key takes these
 )
-
-func (f form) String() string {
-	return [...]string{"a table", "text", "a whole number", "a list", "another type"}[f]
-}
 
 // A value is what stands behind a key.
 type value struct {
@@ -157,6 +154,8 @@ func readValue(p *unstable.Parser, n *unstable.Node, key place) value {
 		v.form = formText
 	case unstable.Integer:
 		v.form = formNumber
+	case unstable.Bool:
+		v.form = formTruth
 	case unstable.Array:
 		v.form = formList
 		for items := n.Children(); items.Next(); {

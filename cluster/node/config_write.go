@@ -47,10 +47,12 @@ func written(field any) string {
 		return quote(*f)
 	case *int:
 		return strconv.Itoa(*f)
+	case *bool:
+		return strconv.FormatBool(*f)
 	case *time.Duration:
 		return quote(brief(*f))
-	case *Bytes:
-		return quote(f.String())
+	case size:
+		return quote(f.get().String())
 	case *[]string:
 		return quoteAll(*f)
 	case *Etcd:

@@ -1,0 +1,192 @@
+// Package node is the composition root: of an App, a Config and the parts that differ between production and the test
+// kit (clock, scheduler, registry, carrier, database) it makes one running node.
+//
+// It promises that parts come up from the lowest and end in the opposite order, so that nothing is accepted that cannot
+// be finished; and that production and the test kit run the same code.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/cluster"
+	"github.com/fireflyrt/firefly/gate"
+	"github.com/fireflyrt/firefly/hotreload"
+	"github.com/fireflyrt/firefly/persist"
+)
+
+// Parts are what production and the test kit supply differently.
+type Parts struct {
+	Incarnation uint64        // of this process; never used again
+	Seed        uint64        // of all luck
+	Draw        func() uint64 // luck for what must be unique in the cluster
+	Clock       actors.Clock
+	Scheduler   actors.Scheduler
+	Registry    cluster.Registry
+	Carrier     cluster.Carrier
+	Database    persist.Database // on nodes with the role persist
+	Tables      *hotreload.Set
+	Log         *slog.Logger
+	Condemned   func() // the others believe this process dead: it must end
+}
+
+// A Node is one process's share of the cluster: its actors, and by its roles a gate, keepers, or more.
+type Node struct {
+	blueprint *Blueprint
+	config    *Config
+	self      NodeConfig
+	parts     Parts
+	started   time.Time
+	roles     []string // whose shards must have owners before anything works
+
+	Cluster *cluster.Cluster
+	System  *actors.System
+	Gate    *gate.Gate       // nil without the role
+	archive *persist.Archive // nil without the role
+}
+
+// Assemble makes the node and joins its parts; nothing runs before Start.
+func Assemble(b *Blueprint, c *Config, name string, parts Parts) (*Node, error) {
+	self, ok := c.Node(name)
+	if !ok {
+		return nil, fmt.Errorf("node: %s has no node %s", c.Path, name)
+	}
+	n := &Node{blueprint: b, config: c, self: self, parts: parts, started: parts.Clock.Now(),
+		roles: neededRoles(b)}
+	for _, make := range []func() error{n.makeCluster, n.makeSystem, n.makeGate} {
+		if err := make(); err != nil {
+			return nil, fmt.Errorf("node: assembling %s: %w", name, err)
+		}
+	}
+	n.Cluster.OnOwners(n.ownersChanged)
+	return n, nil
+}
+
+// neededRoles are the roles that own shards: those of entities, and the keepers' if anything is kept.
+func neededRoles(b *Blueprint) []string {
+	var roles []string
+	for _, k := range b.Kinds {
+		if k.Workers == 0 && !k.PerNode && !k.PerSession {
+			roles = append(roles, b.Roles[k.Name])
+		}
+	}
+	if len(b.Stored) > 0 {
+		roles = append(roles, persist.KeeperRole)
+	}
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+func (n *Node) makeCluster() (err error) {
+	expected := map[string]int{}
+	for _, other := range n.config.Nodes {
+		for _, role := range other.Roles {
+			expected[role]++
+		}
+	}
+	n.Cluster, err = cluster.New(cluster.Options{
+		Self: cluster.Member{Name: n.self.Name, Incarnation: n.parts.Incarnation, Roles: n.self.Roles,
+			TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
+		Shards: n.config.Cluster.Shards, Lease: n.config.Cluster.Lease, Expected: expected,
+		Registry: n.parts.Registry, Carrier: n.parts.Carrier,
+		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Draw: n.parts.Draw,
+		Condemned: n.parts.Condemned,
+	})
+	return err
+}
+
+func (n *Node) makeSystem() (err error) {
+	keepers := actors.Kind{Name: persist.KeeperKind, Role: persist.KeeperRole, ByShard: true,
+		Receiver: func(actors.Runner) actors.Receiver {
+			panic("node: a keeper came up on a node without the role " + persist.KeeperRole)
+		}}
+	if n.self.Has(RolePersist) {
+		n.archive, err = persist.NewArchive(persist.Options{Database: n.parts.Database,
+			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Clock: n.parts.Clock,
+			Scheduler: n.parts.Scheduler, Log: n.parts.Log, Limits: n.config.Persist.Limits})
+		if err != nil {
+			return err
+		}
+		keepers = n.archive.Kind()
+	}
+	store := persist.NewClient(n.parts.Incarnation, n.parts.Clock)
+	n.System, err = actors.NewSystem(actors.Options{
+		Node: n.self.Name, Incarnation: n.parts.Incarnation, Seed: n.parts.Seed,
+		Kinds: append(slices.Clone(n.blueprint.Kinds), keepers), Catalogue: n.blueprint.Catalogue,
+		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Store: store, Log: n.parts.Log,
+		Tables: func() any { return n.parts.Tables.Current() }, Limits: n.config.Actors.Limits,
+	})
+	if err != nil {
+		return err
+	}
+	store.Start(n.System)
+	n.System.Start(n.Cluster)
+	n.serveReports()
+	return nil
+}
+
+func (n *Node) makeGate() (err error) {
+	if !n.self.Has(RoleGate) {
+		return nil
+	}
+	n.Gate, err = gate.New(gate.Options{Node: n.self.Name, Incarnation: n.parts.Incarnation,
+		Catalogue: n.blueprint.Catalogue, Backend: n.System, Clock: n.parts.Clock, Scheduler: n.parts.Scheduler,
+		Limits: n.config.Gate.Limits, Log: n.parts.Log, Authenticate: n.blueprint.Authenticate})
+	return err
+}
+
+// ownersChanged hears that shards of a role have other owners: what this node lost ends, and sessions are announced to
+// entities that come up elsewhere.
+func (n *Node) ownersChanged(role string, lost, moved []int) {
+	if len(lost) > 0 {
+		n.System.Release(role, lost)
+	}
+	if n.Gate == nil || len(moved) == 0 {
+		return
+	}
+	n.Gate.Announce(func(entity actors.Ref) bool {
+		at, ok := n.System.Placement(entity.Kind)
+		return ok && at.How == actors.OnePerID && at.Role == role &&
+			slices.Contains(moved, actors.ShardOf(entity, at, n.Cluster.Shards()))
+	})
+}
+
+// Start joins the cluster. The gate's sockets are not its business: see Process.
+func (n *Node) Start(ctx context.Context) error { return n.Cluster.Start(ctx, n.System) }
+
+// Stop ends what Start began: actors are flushed, then the node leaves the cluster, then the archive closes. Clients
+// must be gone.
+func (n *Node) Stop(ctx context.Context) error {
+	err := n.System.Stop(ctx)
+	err = errors.Join(err, n.Cluster.Stop(ctx))
+	if n.archive != nil {
+		err = errors.Join(err, n.archive.Close())
+	}
+	return err
+}
+
+// Ready returns nil when the node can do its work: it is a member, and every shard has a living owner.
+func (n *Node) Ready() error {
+	if !n.Cluster.Report().Held {
+		return errors.New("not registered")
+	}
+	view := n.Cluster.View()
+	for _, role := range n.roles {
+		for shard := range n.Cluster.Shards() {
+			owner := view.Owner(role, shard)
+			member, alive := view.Member(owner.Name)
+			if !alive || member.Incarnation != owner.Incarnation {
+				return fmt.Errorf("shard %d of role %s has no owner yet", shard, role)
+			}
+		}
+	}
+	if len(view.With(RoleGate)) == 0 && n.self.Has(RoleAdmin) {
+		return errors.New("no gate is up yet")
+	}
+	return nil
+}

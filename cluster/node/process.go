@@ -1,0 +1,260 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/cluster"
+	"github.com/fireflyrt/firefly/cluster/admin"
+	"github.com/fireflyrt/firefly/gate"
+	"github.com/fireflyrt/firefly/hotreload"
+	"github.com/fireflyrt/firefly/persist"
+)
+
+const (
+	startWithin = 30 * time.Second // for everything to come up, the registry's own start included
+	blocking    = 32               // pieces of blocking work under way at once
+)
+
+// Run runs one node as this process until ctx ends or somebody stops it over its control endpoint, and then ends it in
+// order. An error says what did not come up, or what was not finished.
+func Run(ctx context.Context, b *Blueprint, c *Config, name string) error {
+	self, ok := c.Node(name)
+	if !ok {
+		return fmt.Errorf("node: %s has no node %s", c.Path, name)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := &process{blueprint: b, config: c, self: self, stop: stop, clock: WallClock(),
+		pool: NewPool(blocking), incarnation: cluster.NewIncarnation(),
+		log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", name)}
+	err := p.start(ctx)
+	if err == nil {
+		p.log.Info("node runs", "roles", self.Roles, "incarnation", fmt.Sprintf("%x", p.incarnation))
+		<-ctx.Done()
+		p.log.Info("node stops")
+	}
+	return errors.Join(err, p.end())
+}
+
+// A process is a Node with everything real around it: sockets, files, a database, a registry.
+type process struct {
+	blueprint   *Blueprint
+	config      *Config
+	self        NodeConfig
+	stop        func()
+	clock       actors.Clock
+	pool        *Pool
+	log         *slog.Logger
+	incarnation uint64
+
+	node    *Node
+	control *Control
+	sockets *gate.Server
+	ends    []func(ctx context.Context) error // what has come up, in order
+
+	mu        sync.Mutex
+	condemned error
+}
+
+// start brings everything up from the lowest; what came up stands in ends, also when the next did not.
+func (p *process) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for _, step := range []func(context.Context) error{p.startEtcd, p.startNode, p.startGate, p.startHTTP, p.startControl} {
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("node: start %s: %w", p.self.Name, err)
+		}
+	}
+	return nil
+}
+
+// end ends everything in the opposite order.
+func (p *process) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.Cluster.DrainTimeout)
+	defer cancel()
+	var errs []error
+	for i := len(p.ends) - 1; i >= 0; i-- {
+		errs = append(errs, p.ends[i](ctx))
+	}
+	p.pool.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return errors.Join(append(errs, p.condemned)...)
+}
+
+func (p *process) ending(f func(ctx context.Context) error) { p.ends = append(p.ends, f) }
+
+func (p *process) startEtcd(ctx context.Context) error {
+	if !p.self.Has(RoleRegistry) || !p.config.Cluster.Etcd.Embedded {
+		return nil
+	}
+	e, err := cluster.StartEtcd(ctx, cluster.EtcdOptions{Client: p.config.Cluster.Etcd.Endpoints[0],
+		Peer: loopback(p.config.Cluster.EtcdPort + 1), Dir: p.config.EtcdDir()})
+	if err != nil {
+		return err
+	}
+	p.ending(func(context.Context) error { e.Close(); return nil })
+	return nil
+}
+
+func (p *process) startNode(ctx context.Context) error {
+	tables, err := hotreload.Open(hotreload.Options{Tables: p.blueprint.Tables, Dir: p.blueprint.TableDir,
+		Fallback: p.blueprint.TableFiles, Log: p.log})
+	if err != nil {
+		return err
+	}
+	tables.Start()
+	p.ending(func(context.Context) error { tables.Stop(); return nil })
+	parts := Parts{Incarnation: p.incarnation, Seed: cluster.NewIncarnation(), Draw: cluster.NewIncarnation,
+		Clock: p.clock, Scheduler: p.pool, Tables: tables, Log: p.log, Condemned: p.condemn}
+	if p.self.Has(RolePersist) {
+		if parts.Database, err = p.openDatabase(ctx); err != nil {
+			return err
+		}
+	}
+	if parts.Carrier, err = cluster.NewLink(p.self.Listen, p.log); err != nil {
+		return err
+	}
+	if parts.Registry, err = cluster.NewEtcdRegistry(RegistryOptions(p.config, p.log)); err != nil {
+		return err
+	}
+	if p.node, err = Assemble(p.blueprint, p.config, p.self.Name, parts); err != nil {
+		return err
+	}
+	if err := p.node.Start(ctx); err != nil {
+		return err
+	}
+	p.ending(p.node.Stop)
+	return nil
+}
+
+// RegistryOptions say where the configuration's registry is.
+func RegistryOptions(c *Config, log *slog.Logger) cluster.RegistryOptions {
+	return cluster.RegistryOptions{Endpoints: c.Cluster.Etcd.Endpoints, Cluster: c.Cluster.Name,
+		Lease: c.Cluster.Lease, Log: log}
+}
+
+// openDatabase opens and migrates the store that the configuration names, and says what a commit means there.
+func (p *process) openDatabase(ctx context.Context) (persist.Database, error) {
+	var db persist.Database
+	var err error
+	switch p.config.Persist.Store {
+	case StoreMySQL:
+		db, err = persist.OpenMySQL(p.config.Persist.DSN)
+	case StoreMemory:
+		db = persist.NewMemory()
+	default:
+		if err = os.MkdirAll(filepath.Dir(p.config.StoreFile()), 0o700); err == nil {
+			db, err = persist.OpenSQLite(p.config.StoreFile())
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	schema := persist.Schema{Shards: p.config.Cluster.Shards}
+	for _, k := range p.blueprint.Kinds {
+		if role, kept := p.blueprint.Stored[k.Name]; kept {
+			schema.Kinds, schema.Roles = append(schema.Kinds, k.Name), append(schema.Roles, role)
+		}
+	}
+	if err := db.Migrate(ctx, schema); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	level, err := db.Level(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	p.log.Info("store opened", "store", p.config.Persist.Store, "commit", level)
+	return db, nil
+}
+
+// condemn ends this process: the others were told that it is dead.
+func (p *process) condemn() {
+	p.mu.Lock()
+	p.condemned = errors.New("node: this incarnation was declared dead; it ends")
+	p.mu.Unlock()
+	p.stop()
+}
+
+func (p *process) startGate(context.Context) (err error) {
+	if p.node.Gate == nil {
+		return nil
+	}
+	var trusted []netip.Prefix
+	for _, text := range p.config.Gate.Trusted {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return fmt.Errorf("gate.trusted: %w", err)
+		}
+		trusted = append(trusted, network)
+	}
+	p.sockets, err = gate.Serve(p.node.Gate, gate.Sockets{TCP: p.self.TCP, WS: p.self.WS,
+		Origins: p.config.Gate.Origins, Trusted: trusted})
+	if err != nil {
+		return err
+	}
+	p.ending(p.sockets.Stop)
+	return nil
+}
+
+func (p *process) startHTTP(context.Context) error {
+	if p.self.HTTP == "" {
+		return nil
+	}
+	o := admin.Options{Addr: p.self.HTTP, Report: p.node.Report, Ready: p.node.Ready, Log: p.log}
+	if p.self.Has(RoleAdmin) {
+		o.Console = &admin.Console{Web: p.blueprint.Web, Play: p.play, Reports: p.node.Reports, Reload: p.node.Reload,
+			Login: func(url string) { p.log.Info("admin page", "login_once", url) }}
+	}
+	server, err := admin.Listen(o)
+	if err != nil {
+		return err
+	}
+	server.Start()
+	p.ending(server.Stop)
+	return nil
+}
+
+// play tells a page which gate is up.
+func (p *process) play() admin.Play {
+	at := admin.Play{Name: p.blueprint.Name}
+	for _, m := range p.node.Cluster.View().Members {
+		if m.HasRole(RoleGate) && at.WS == "" && m.WS != "" {
+			at.WS = "ws://" + m.WS
+		}
+		if m.HasRole(RoleGate) && at.TCP == "" {
+			at.TCP = m.TCP
+		}
+	}
+	return at
+}
+
+func (p *process) startControl(context.Context) (err error) {
+	r := Running{Name: p.self.Name, Roles: p.self.Roles, Incarnation: p.incarnation, HTTP: p.self.HTTP}
+	if p.sockets != nil {
+		r.TCP, r.WS = p.sockets.TCP(), p.sockets.WS()
+	}
+	p.control, err = OpenControl(p.config.RunDir(), r, controlled{p})
+	if err != nil {
+		return err
+	}
+	// the control endpoint ends last, so that an `up` can ask until the end
+	p.ends = append([]func(context.Context) error{func(context.Context) error { return p.control.Close() }}, p.ends...)
+	return nil
+}
+
+// controlled is the process as its control endpoint sees it.
+type controlled struct{ p *process }
+
+func (c controlled) Ready() error { return c.p.node.Ready() }
+func (c controlled) Report() any  { return c.p.node.Report() }
+func (c controlled) Stop()        { c.p.stop() }

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/admin"
+)
+
+// Numbers of the requests that nodes answer each other.
+const (
+	numberReport = 30
+	numberReload = 31
+)
+
+// reportWithin is how long the admin node waits for another node's report.
+const reportWithin = 2 * time.Second
+
+// serveReports answers the admin node.
+func (n *Node) serveReports() {
+	n.System.Serve(numberReport, func(e *actors.Envelope) {
+		body, err := json.Marshal(n.Report())
+		n.answer(e, body, err)
+	})
+	n.System.Serve(numberReload, func(e *actors.Envelope) {
+		n.parts.Scheduler.Offload(func() { n.answer(e, nil, n.parts.Tables.Reload()) })
+	})
+}
+
+func (n *Node) answer(e *actors.Envelope, body []byte, err error) {
+	if err != nil {
+		n.System.Route(e.Refuse(&actors.Refusal{Code: actors.Internal, Text: err.Error()}))
+		return
+	}
+	n.System.Route(e.Answer(e.Number, wire.JSON, body))
+}
+
+// Report is this node as it is now.
+func (n *Node) Report() admin.Report {
+	counted := n.System.Report()
+	r := admin.Report{
+		Node: n.self.Name, Incarnation: strconv.FormatUint(n.parts.Incarnation, 16), Roles: n.self.Roles,
+		PID: os.Getpid(), State: admin.StateReady, Started: n.started, At: n.parts.Clock.Now(),
+		Kinds: map[string]int{}, Messages: counted.Messages, Deepest: counted.Deepest, Whose: counted.DeepestOf,
+		Process: admin.Measure(), Tables: n.tablesReport(), Mishaps: n.mishaps(counted),
+	}
+	if err := n.Ready(); err != nil {
+		r.State, r.Reason = admin.StateStarting, err.Error()
+	}
+	for kind, count := range counted.Actors {
+		r.Kinds[string(kind)] = count
+		r.Actors += count
+	}
+	for _, c := range counted.Numbers {
+		r.Numbers = append(r.Numbers, admin.Number{Number: c.Number, Name: c.Name, Kind: string(c.Kind),
+			Count: c.Count, Errors: c.Errors, P50: c.P50, P99: c.P99, Max: c.Max})
+	}
+	n.reportGate(&r)
+	n.reportStore(&r)
+	return r
+}
+
+func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
+	carried := n.Cluster.Report()
+	return map[string]uint64{
+		"late": counted.Late, "expired": counted.Expired, "lost": counted.Lost + carried.Lost,
+		"mailbox_full": counted.Full, "unhandled": counted.Unhandled, "fenced": counted.Fenced,
+		"refused_by_link": carried.Refused, "strangers": carried.Strangers, "malformed": carried.Malformed,
+	}
+}
+
+func (n *Node) tablesReport() admin.Tables {
+	st := n.parts.Tables.Status()
+	return admin.Tables{Version: st.Version, LastError: st.LastError}
+}
+
+func (n *Node) reportGate(r *admin.Report) {
+	if n.Gate == nil {
+		return
+	}
+	c := &n.Gate.Counters
+	r.Sessions = int(c.Sessions.Load())
+	r.Messages += c.FramesIn.Load()
+	r.Gate = map[string]int64{
+		"connections": c.Connections.Load(), "handshakes": c.Handshakes.Load(),
+		"accepted_total": int64(c.Accepted.Load()), "shut_total": int64(c.Shut.Load()),
+		"frames_in_total": int64(c.FramesIn.Load()), "frames_out_total": int64(c.FramesOut.Load()),
+		"bytes_in_total": int64(c.BytesIn.Load()), "bytes_out_total": int64(c.BytesOut.Load()),
+		"dropped_total": int64(c.Dropped.Load()), "late_total": int64(c.Late.Load()),
+		"gone_total": int64(c.Gone.Load()), "refused_total": int64(c.Refused.Load()),
+	}
+	r.Answers, r.Closes = map[string]uint64{}, map[string]uint64{}
+	for code, count := range c.Errors() {
+		r.Answers[string(code)] = count
+	}
+	for code, count := range c.Closes() {
+		r.Closes[string(code)] = count
+	}
+}
+
+func (n *Node) reportStore(r *admin.Report) {
+	if n.archive == nil {
+		return
+	}
+	c := n.archive.Report()
+	r.Store = &admin.Store{Pending: int(c.Rows), Oldest: c.Oldest, Hits: c.Hits, Misses: c.Misses,
+		Counters: map[string]int64{
+			"pending_bytes": c.Bytes, "saves_total": int64(c.Saves), "coalesced_total": int64(c.Coalesced),
+			"behind_total": int64(c.Behind), "statements_total": int64(c.Statements),
+			"rows_total": int64(c.Written), "fenced_total": int64(c.Fenced), "retries_total": int64(c.Retries),
+			"unclear_total": int64(c.Unclear), "aside_total": int64(c.Aside), "loads_total": int64(c.Loads),
+			"cache_rejected_total": int64(c.Rejected), "cache_evicted_total": int64(c.Evicted),
+		}}
+}
+
+// Reports brings the report of every node of the configuration, those that do not answer as missing.
+func (n *Node) Reports(ctx context.Context) []admin.Report {
+	all := make([]admin.Report, len(n.config.Nodes))
+	n.askAll(ctx, numberReport, func(i int, e *actors.Envelope) {
+		if e.Type == actors.Refused {
+			c := n.config.Nodes[i]
+			all[i] = admin.Missing(c.Name, c.Roles, e.Refusal().Error())
+			return
+		}
+		if err := json.Unmarshal(e.Body, &all[i]); err != nil {
+			all[i] = admin.Missing(n.config.Nodes[i].Name, n.config.Nodes[i].Roles, err.Error())
+		}
+	})
+	return all
+}
+
+// askAll asks every node of the configuration and returns when all have answered or been given up.
+func (n *Node) askAll(ctx context.Context, number uint32, each func(i int, e *actors.Envelope)) {
+	type answer struct {
+		i int
+		e *actors.Envelope
+	}
+	answers := make(chan answer, len(n.config.Nodes))
+	for i, other := range n.config.Nodes {
+		e := &actors.Envelope{Type: actors.Message, To: actors.NodeKind.Ref(other.Name), Number: number,
+			Codec: wire.JSON}
+		n.System.Request(e, reportWithin, func(e *actors.Envelope) { answers <- answer{i, e} })
+	}
+	for range n.config.Nodes {
+		a := <-answers // Request promises one, within reportWithin
+		each(a.i, a.e)
+	}
+}
+
+// Reload makes every node read its tables now. The error says which nodes did not, and why.
+func (n *Node) Reload(ctx context.Context) error {
+	var errs []error
+	n.askAll(ctx, numberReload, func(i int, e *actors.Envelope) {
+		if e.Type == actors.Refused {
+			errs = append(errs, fmt.Errorf("%s: %w", n.config.Nodes[i].Name, e.Refusal()))
+		}
+	})
+	return errors.Join(errs...)
+}
