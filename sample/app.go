@@ -7,7 +7,6 @@ import (
 	"io/fs"
 
 	"github.com/fireflyrt/firefly/actors"
-	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/hotreload"
 	"github.com/fireflyrt/firefly/modules/account"
@@ -24,40 +23,34 @@ const (
 	BoardKind  actors.KindName = "board"
 )
 
-//go:embed web
-var web embed.FS
+//go:embed web tables
+var files embed.FS
 
 // App is the whole game, as every node of the cluster gets it.
 var App = node.App{
 	Name: "meadow",
-	Game: node.Module{
-		Name:     "meadow",
-		Messages: messages,
-		Tables:   []hotreload.Declared{Prices},
-		Kinds: []actors.Kind{
-			{Name: LoginKind, New: account.Door(PlayerKind), Workers: 4},
-			{Name: PlayerKind, New: newPlayer},
-			{Name: RoomKind, New: newRoom},
-			{Name: BoardKind, New: newBoard},
-		},
-	},
+	Game: node.Module{Name: "meadow", Messages: messages, Tables: []hotreload.Declared{Prices}, Kinds: []actors.Kind{
+		{Name: LoginKind, New: account.Door(PlayerKind), Workers: 4},
+		{Name: PlayerKind, New: newPlayer},
+		{Name: RoomKind, New: newRoom},
+		{Name: BoardKind, New: newBoard},
+	}},
 	Modules: []node.Module{
-		module("account", account.Messages),
-		module("wallet", wallet.Messages),
-		module("chat", chat.Messages),
-		module("scene", scene.Messages),
+		{Name: "account", Messages: account.Messages},
+		{Name: "wallet", Messages: wallet.Messages},
+		{Name: "chat", Messages: chat.Messages},
+		{Name: "scene", Messages: scene.Messages},
 	},
-	Web: page(),
-	Bot: bot,
+	Web:        folder("web"),
+	TableDir:   "sample/tables",
+	TableFiles: folder("tables"),
+	Bot:        bot,
 }
 
-func module(name string, m wire.Catalogue) node.Module { return node.Module{Name: name, Messages: m} }
-
-// page is what the admin node serves at /.
-func page() fs.FS {
-	sub, err := fs.Sub(web, "web")
+func folder(name string) fs.FS {
+	sub, err := fs.Sub(files, name)
 	if err != nil {
-		panic(err) // the name above is not a valid path
+		panic(err) // only for a name that is no path
 	}
 	return sub
 }

@@ -7,10 +7,7 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-const (
-	boardMost  = 100 // scores that are kept
-	boardShown = 10
-)
+const boardMost, boardShown = 100, 10 // scores that are kept, and that are shown
 
 var theBoard = BoardKind.Ref("meadow")
 

@@ -24,6 +24,8 @@ type robot struct {
 	*client.Bot
 	name     string
 	at, goal scene.Spot
+	sparks   int64 // what it owns, as it was told
+	light    int
 }
 
 // bot is one robot's life. It ends with an error when something was refused that should not be, or when an answer
@@ -82,11 +84,14 @@ func (r *robot) fly() error {
 	return r.mine("fly", at.Who)
 }
 
-// hear makes the newest spark the next goal.
+// hear takes in what was pushed: the newest spark is the next goal.
 func (r *robot) hear() {
 	for range len(r.Pushes()) {
-		if s, ok := (<-r.Pushes()).(*Sparked); ok {
-			r.goal = s.Spot
+		switch m := (<-r.Pushes()).(type) {
+		case *Sparked:
+			r.goal = m.Spot
+		case *wallet.Balance:
+			r.sparks = m.Amount
 		}
 	}
 }
@@ -99,23 +104,25 @@ func (r *robot) look() error {
 	return r.mine("top", l.You.Who)
 }
 
-// shop buys what comes first that is bright enough; being poor is no fault.
+// shop buys the first light that is brighter than its own and not too dear.
 func (r *robot) shop() error {
 	w, err := client.Call[*Wares](r.Until, r.Client, &Browse{})
 	if err != nil {
 		return err
 	}
 	for _, ware := range w.Wares {
+		if ware.Light <= r.light || ware.Sparks > r.sparks {
+			continue
+		}
 		b, err := client.Call[*Bought](r.Until, r.Client, &Buy{ware.Item})
-		switch {
-		case errors.Is(err, wallet.Poor):
-			return nil
-		case errors.Is(err, AlreadyLit):
-		case err != nil:
+		if err != nil {
 			return err
-		case b.Item != ware.Item:
+		}
+		r.light = b.Light
+		if b.Item != ware.Item {
 			return fmt.Errorf("meadow: %s bought %s and got %s", r.name, ware.Item, b.Item)
 		}
+		break
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func newPlayer(p *actors.Props) { // the constructor is the whole wiring
 	y := &Player{glow: actors.State[Glow](p, "glow")}
 	account.Mount(p)
 	y.wallet = wallet.Mount(p)
-	y.visitor = scene.MountVisitor(p, RoomKind, y.light)
+	y.visitor = scene.MountVisitor(p, RoomKind, func() int { return y.glow.View().Light })
 	chat.MountSpeaker(p, y.visitor.Room)
 	actors.On(p, y.created)
 	actors.On(p, y.earned)
@@ -37,15 +37,13 @@ func newPlayer(p *actors.Props) { // the constructor is the whole wiring
 	actors.Answer(p, y.top)
 }
 
-func (y *Player) light() int { return y.glow.View().Light }
-
 // created lets a new firefly hatch in the room that it wished for, or in the middle.
 func (y *Player) created(ctx actors.Context, e *account.Created) error {
 	room := e.Wish
 	if _, ok := meadow.Index(room); !ok {
 		room = "1,1"
 	}
-	y.visitor.Begin(scene.Place{Room: room, Spot: somewhere(ctx, room)})
+	y.visitor.Begin(scene.Place{Room: room, Spot: meadow.Somewhere(ctx, room)})
 	return nil
 }
 

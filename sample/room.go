@@ -18,7 +18,7 @@ type Room struct {
 	audience *actors.Group
 	scene    *scene.Room
 	shown    *actors.Map[string, Body] // players as their neighbours see them
-	wild     *actors.Map[string, Wild]
+	wild     *scene.Strollers
 	sparks   *actors.Map[uint32, Spark]
 	ticks    *actors.Cell[int]
 }
@@ -27,11 +27,10 @@ func newRoom(p *actors.Props) {
 	r := &Room{
 		audience: actors.Audience(p),
 		shown:    actors.CarryRows[string, Body](p, "shown"),
-		wild:     actors.CarryRows[string, Wild](p, "wild"),
+		wild:     scene.MountStrollers(p, meadow, wild, faint),
 		sparks:   actors.Rows[uint32, Spark](p, "spark"),
 		ticks:    actors.Carry[int](p, "ticks"),
 	}
-	actors.On(p, r.hatch)
 	actors.On(p, r.bound)
 	r.scene = scene.MountRoom(p, PlayerKind, meadow, pace)
 	chat.MountHall(p)
@@ -46,8 +45,8 @@ func (r *Room) bound(ctx actors.Context, e *actors.Bound) error {
 	for _, b := range r.shown.All() {
 		m.Bodies = append(m.Bodies, b)
 	}
-	for _, w := range r.wild.All() {
-		m.Bodies = append(m.Bodies, w.Body)
+	for who, w := range r.wild.All() {
+		m.Bodies = append(m.Bodies, Body{who, w.Round(), w.Look})
 	}
 	for id, s := range r.sparks.All() {
 		m.Sparks = append(m.Sparks, Sparked{id, s})
@@ -93,10 +92,9 @@ func (r *Room) tick(ctx actors.Context, _ *tick) error {
 			m.Bodies = append(m.Bodies, b)
 		}
 	}
+	r.wild.Stroll(ctx, stroll)
 	for who, w := range r.wild.All() {
-		w = w.wandered(ctx)
-		r.wild.Set(who, w)
-		m.Bodies = append(m.Bodies, Body{who, w.Round(), w.Light})
+		m.Bodies = append(m.Bodies, Body{who, w.Round(), w.Look})
 	}
 	r.audience.Send(ctx, m)
 	r.grow(ctx)

@@ -15,8 +15,8 @@ type Price struct {
 	Sparks int64  `csv:"sparks" json:"sparks"`
 }
 
-// Prices change while people play: save the file.
-var Prices = hotreload.CSV("sample/tables/prices.csv", func(p Price) string { return p.Item }).Check(fair)
+// Prices change while people play: save tables/prices.csv.
+var Prices = hotreload.CSV("prices.csv", func(p Price) string { return p.Item }).Check(fair)
 
 func fair(p Price) error {
 	if p.Light < 1 || p.Light > 9 || p.Sparks < 1 {

@@ -20,7 +20,7 @@ func (r *Room) grow(ctx actors.Context) {
 	if n >= sparksMost || luck.IntN(3+2*n) > 0 {
 		return
 	}
-	s := Spark{somewhere(ctx, ctx.Self().ID), 1}
+	s := Spark{meadow.Somewhere(ctx, ctx.Self().ID), 1}
 	if luck.IntN(10) == 0 {
 		s.Worth = 5
 	}

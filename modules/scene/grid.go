@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fireflyrt/firefly/actors"
 )
 
 // A Spot is a place on the whole map, in units from its upper left corner.
@@ -57,6 +59,11 @@ func (g Grid) Index(room string) (int, bool) {
 func (g Grid) Within(room string, x, y float64) Spot {
 	i, _ := g.Index(room)
 	return Spot{(float64(i%g.Columns) + x) * g.Wide, (float64(i/g.Columns) + y) * g.High}.Round()
+}
+
+// Somewhere is a spot in a room, but not at its very border.
+func (g Grid) Somewhere(ctx actors.Context, room string) Spot {
+	return g.Within(room, 0.05+0.9*ctx.Rand().Float64(), 0.08+0.84*ctx.Rand().Float64())
 }
 
 // A Pace bounds how fast somebody may move.

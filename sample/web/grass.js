@@ -13,12 +13,17 @@ export class Grass {
     this.middle = blades(r, 0.78, 250, 240, 980, 13);
     this.front = blades(r, 1.45, 150, 120, 330, 30);
     this.heads = [dandelion(), bellflower(), daisy(), lavender(), reed(), poppy()];
-    this.stems = Array.from({ length: 150 }, (_, i) => {
-      const x = (i + 0.2 + r() * 0.6) * WORLD.w / 150;
-      const tall = 160 + r() ** 1.5 * 2500;
-      return { x, tall, bend: (r() - 0.5) * tall * 0.24, head: Math.floor(r() * this.heads.length),
-        size: 0.75 + r() * 0.6, wide: 2.2 + tall / 900, leaves: 2 + Math.floor(tall / 260), turn: r() * 7 };
+    this.stems = Array.from({ length: 104 }, (_, i) => {
+      const x = (i + 0.1 + r() * 0.8) * WORLD.w / 104, head = Math.floor(r() * this.heads.length);
+      const tall = 150 + r() ** 2.1 * 2650;
+      return { x, tall, head, bend: (r() - 0.5) * (120 + tall * 0.34), size: 0.7 + r() * 0.6,
+        wide: 1.7 + tall / 1300, leaves: 2 + Math.floor(tall / (230 + r() * 200)), turn: r() * 7,
+        shade: ["#1d4f44", "#17423f", "#22553f", "#143b3c"][Math.floor(r() * 4)] };
     });
+    this.arches = Array.from({ length: 230 }, () => {
+      const tall = 130 + r() ** 2 * 720;
+      return { x: r() * WORLD.w, tall, bend: (r() - 0.5) * tall * 0.85, wide: 3.5 + r() * 4.5 };
+    }).sort((a, b) => a.x - b.x);
     this.caps = Array.from({ length: 34 }, () => ({
       x: r() * WORLD.w, size: 16 + r() * 34, hue: r() < 0.7 ? 168 : 285, phase: r() * 7 }));
     this.cap = [168, 285].map(mushroom);
@@ -31,6 +36,7 @@ export class Grass {
     this.#blades(g, cam, t, this.back, "#0d2a38", "#0a2230");
     this.#blades(g, cam, t, this.middle, "#0c2c30", "#082026");
     this.#willow(g, cam, t);
+    this.#blades(g, cam, t, { near: 1, most: 850, blades: this.arches }, "#17463d", "#0b2a2a");
     this.#stems(g, cam, t);
     this.#caps(g, cam, t);
   }
@@ -68,18 +74,18 @@ export class Grass {
       if (x < -320 || x > cam.w + 320 || top > cam.h + 40) continue;
       const lean = (s.bend + wind(s.x, t) * s.tall * 0.03) * k, midX = x + lean * 0.15;
       const midY = ground - s.tall * k * 0.55;
-      g.strokeStyle = "#1b4a3f";
+      g.strokeStyle = g.fillStyle = s.shade;
       g.lineWidth = s.wide * k;
       g.lineCap = "round";
       g.beginPath();
       g.moveTo(x, ground);
       g.quadraticCurveTo(midX, midY, x + lean, top);
       g.stroke();
-      g.fillStyle = "#174339";
       for (let i = 0; i < s.leaves; i++) {
         const at = (i + 0.6) / (s.leaves + 0.8), a = (1 - at) ** 2, b = 2 * at * (1 - at), c = at * at;
         const lx = a * x + b * midX + c * (x + lean), ly = a * ground + b * midY + c * top;
-        if (ly > -60 && ly < cam.h + 60) leaf(g, lx, ly, (i % 2 ? 1 : -1), (34 + 40 * (1 - at)) * k, wind(s.x, t + i));
+        if (ly < -60 || ly > cam.h + 60) continue;
+        leaf(g, lx, ly, i % 2 ? 1 : -1, (20 + 46 * (1 - at)) * k, wind(s.x, t + i));
       }
       const head = this.heads[s.head], size = head.size * s.size * k;
       if (top < -size * 2) continue;
@@ -212,9 +218,9 @@ function petals(g, count, length, wide, colour, turn = 0) {
 function daisy() {
   return head(74, 0.5, true, (g) => {
     g.scale(1, 0.62);
-    petals(g, 15, 70, 10, "#8f9fc4");
-    petals(g, 15, 62, 8, "#b4c2e2", 0.2);
-    g.fillStyle = "#b99a4f";
+    petals(g, 15, 70, 8, "#6f7fb0");
+    petals(g, 15, 62, 6.5, "#98a8d4", 0.2);
+    g.fillStyle = "#a98d55";
     g.beginPath();
     g.arc(0, 0, 19, 0, 7);
     g.fill();

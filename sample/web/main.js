@@ -6,7 +6,7 @@ import { N } from "./number.js";
 import { Panel } from "./panel.js";
 import { Scene } from "./scene.js";
 import { Sound } from "./sound.js";
-import { placeOf, World } from "./world.js";
+import { World } from "./world.js";
 
 const FLY_EVERY = 83;      // ms between two positions that we send: about 12 a second
 const REST_EVERY = 2000;   // ms between two when we do not move
@@ -144,7 +144,6 @@ world.onlight = (light) => panel.lit(light);
 world.onroom = (room) => {
   scene.entered();
   panel.told(room);
-  panel.note(`~ ${placeOf(room)} ~`);
 };
 
 world.onspark = (spark, taker, mine) => {

@@ -18,7 +18,7 @@ class Camera {
   size(w, h) {
     this.w = w;
     this.h = h;
-    this.scale = Math.max(w / 1500, h / 980, 0.62);
+    this.scale = Math.max(w / 1500, h / (w < h ? 1200 : 980), 0.62);
   }
   follow(b, dt) {
     const ease = 1 - Math.exp(-dt * 3.4);
@@ -52,6 +52,8 @@ export class Scene {
     this.sky = new Sky();
     this.grass = new Grass();
     this.burst = new Burst();
+    this.ghosts = [50, 88, 168, 208, 292, 36].map((hue, i) => ({ who: "", hue, light: i % 3, fade: 1,
+      trail: [], phase: i * 1.7, x: 0, y: 0, vx: 0, vy: 0 })); // fly before anybody is logged in
     this.bubbles = new Map(); // by name: { text, age }
     this.mist = 0;
     this.sharp = Math.min(SHARPEST, window.devicePixelRatio || 1);
@@ -93,7 +95,8 @@ export class Scene {
     this.mist = Math.min(1, this.mist + dt * 0.9);
     this.sky.draw(g, cam, t, dt);
     this.grass.drawBehind(g, cam, t);
-    const bodies = [...world.bodies.values()];
+    if (!world.me) this.#haunt(t, dt);
+    const bodies = world.me ? [...world.bodies.values()] : this.ghosts;
     for (const s of world.sparks.values()) drawSpark(g, cam, s, t);
     drawTrails(g, cam, bodies);
     for (const b of bodies) drawFirefly(g, cam, b, t, b === world.me);
@@ -105,6 +108,18 @@ export class Scene {
     this.#bubbles(dt);
     g.fillStyle = this.dark;
     g.fillRect(0, 0, cam.w, cam.h);
+  }
+
+  #haunt(t, dt) {
+    const { cam } = this, w = cam.w / cam.scale, h = cam.h / cam.scale;
+    for (const b of this.ghosts) {
+      const a = t * 0.23 + b.phase * 5, x = cam.x + w * 0.42 * Math.sin(a + Math.sin(a * 1.7) * 0.6);
+      const y = cam.y + h * 0.36 * Math.cos(a * 1.37 + b.phase);
+      if (dt > 0) b.vx = (x - b.x) / dt;
+      Object.assign(b, { x, y });
+      b.trail.push(x, y);
+      if (b.trail.length > 52) b.trail.splice(0, 2);
+    }
   }
 
   // mist lies on every room but ours, softly, so that a border is seen before it is crossed.
@@ -144,10 +159,12 @@ export class Scene {
         continue;
       }
       said.lines ??= wrap(g, said.text, 210);
+      const sx = cam.sx(b.x), sy = cam.sy(b.y);
+      if (sx < 0 || sy < 0 || sx > cam.w || sy > cam.h) continue;
       const wide = Math.max(...said.lines.map((l) => g.measureText(l).width)) + 24;
       const tall = said.lines.length * 19 + 14, grow = Math.min(1, said.age * 6);
-      const x = Math.max(wide / 2 + 8, Math.min(cam.w - wide / 2 - 8, cam.sx(b.x)));
-      const y = Math.max(tall + 14, cam.sy(b.y) - 34 * cam.scale - 6 * grow);
+      const x = Math.max(wide / 2 + 8, Math.min(cam.w - wide / 2 - 8, sx));
+      const y = Math.max(tall + 14, sy - 34 * cam.scale - 6 * grow);
       g.globalAlpha = Math.min(grow, (BUBBLE_FOR - said.age) * 1.5) * 0.95;
       g.fillStyle = "rgba(238,243,255,0.94)";
       g.beginPath();
