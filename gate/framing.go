@@ -27,9 +27,12 @@ type taker interface {
 	Touch()
 }
 
-// errHangUp means that the connection is to be closed, and the client knows why: it has said so
-// itself, or the framing's reply tells it.
-var errHangUp = errors.New("gate: hang up")
+// Ends of a connection whose client knows why: it has said so itself, or the framing's reply tells
+// it.
+var (
+	errHangUp    = errors.New("gate: the client hangs up")
+	errHandshake = errors.New("gate: the handshake failed")
+)
 
 // A stream is the framing of TCP: frames follow one another.
 type stream struct{ frameMax int }

@@ -300,7 +300,10 @@ func (k *connection) read(c gnet.Conn) {
 		return
 	}
 	k.hungUp, k.partial = true, nil
-	if !errors.Is(err, errHangUp) {
+	switch {
+	case errors.Is(err, errHandshake):
+		k.server.gate.Counters.Malformed.Add(1)
+	case !errors.Is(err, errHangUp):
 		k.session.Malformed(err)
 	}
 }
@@ -324,13 +327,13 @@ func (k *connection) write(c gnet.Conn) gnet.Action {
 		if _, err := c.Write(out); err != nil {
 			return gnet.None // gnet has closed it
 		}
-		if last != nil || k.hungUp {
+		if last != nil || k.hungUp && len(k.frames) == 0 {
 			k.hungUp = true
-			break
+			return k.hangUp(c)
 		}
 	}
-	if k.hungUp {
-		return k.hangUp(c)
+	if k.shut {
+		return gnet.None
 	}
 	return k.wait()
 }
@@ -338,7 +341,7 @@ func (k *connection) write(c gnet.Conn) gnet.Action {
 // wait looks again later, if anything waits for a socket that is full.
 func (k *connection) wait() gnet.Action {
 	waiting, ended := k.session.Full()
-	if ended {
+	if ended || k.hungUp {
 		if k.givenUp() {
 			return gnet.Close
 		}

@@ -94,7 +94,8 @@ func TestAnAnswerCarriesItsOwnNumberAndTheRequestsSeq(t *testing.T) {
 	g.session.Deliver(asked[0].Answer(0, 0, nil))
 	g.session.Deliver(asked[1].Refuse(&actors.Refusal{Code: "WALLET_POOR", Text: "3 gold"}))
 	got := g.frames()
-	if len(got) != 3 || got[0].Number != 201 || got[0].Seq != 3 || string(got[0].body) != `{"text":"c"}` ||
+	if len(got) != 3 || got[0].Number != 201 || got[0].Seq != 3 ||
+		string(got[0].body) != `{"text":"c"}` ||
 		got[1].Header != (wire.Header{Number: 110, Seq: 1}) ||
 		got[2].Number != 110 || got[2].Seq != 2 || got[2].code() != "WALLET_POOR" {
 		t.Errorf("%v", got)
@@ -175,7 +176,8 @@ func TestOpenRequestsAreBounded(t *testing.T) {
 		t.Fatalf("%d were passed on within the bound", len(asked))
 	}
 	g.send(110, 4, say{})
-	if f := g.one(); f.code() != string(actors.Overloaded) || f.Seq != 4 || len(d.cluster.take()) != 0 {
+	f := g.one()
+	if f.code() != string(actors.Overloaded) || f.Seq != 4 || len(d.cluster.take()) != 0 {
 		t.Errorf("over the bound: %v", f)
 	}
 	g.send(110, 0, say{}) // wants no answer, so nothing is kept for it

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,16 +19,19 @@ func TestAFirstFrameThatIsNotAGoodHelloCloses(t *testing.T) {
 		frame []byte
 		want  wire.CloseNumber
 	}{
-		"a game's number":    {wire.AppendFrame(nil, 0, 110, 1, nil), wire.CloseBadFrame},
-		"a ping":             {wire.AppendFrame(nil, 0, 5, 1, nil), wire.CloseBadFrame},
-		"no JSON":            {wire.AppendFrame(nil, 0, 1, 1, []byte("hi")), wire.CloseBadFrame},
-		"another version":    {wire.AppendFrame(nil, 0, 1, 1, []byte(`{"version":3}`)), wire.CloseVersion},
-		"no version":         {wire.AppendFrame(nil, 0, 1, 1, []byte(`{}`)), wire.CloseVersion},
-		"a flag":             {wire.AppendFrame(nil, 1, 1, 1, []byte(`{"version":2}`)), wire.CloseBadFrame},
-		"reserved bits":      {[]byte{64, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}, wire.CloseBadFrame},
-		"a body over bounds": {wire.AppendFrame(nil, 0, 1, 1, make([]byte, 64<<10+1)), wire.CloseBadFrame},
-		"half a frame":       {[]byte{0, 0, 0}, wire.CloseBadFrame},
-		"more than a frame":  {make([]byte, 24), wire.CloseBadFrame},
+		"a game's number": {wire.AppendFrame(nil, 0, 110, 1, nil), wire.CloseBadFrame},
+		"a ping":          {wire.AppendFrame(nil, 0, 5, 1, nil), wire.CloseBadFrame},
+		"no JSON":         {wire.AppendFrame(nil, 0, 1, 1, []byte("hi")), wire.CloseBadFrame},
+		"another version": {wire.AppendFrame(nil, 0, 1, 1, []byte(`{"version":3}`)),
+			wire.CloseVersion},
+		"no version": {wire.AppendFrame(nil, 0, 1, 1, []byte(`{}`)), wire.CloseVersion},
+		"a flag": {wire.AppendFrame(nil, 1, 1, 1, []byte(`{"version":2}`)),
+			wire.CloseBadFrame},
+		"reserved bits": {[]byte{64, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}, wire.CloseBadFrame},
+		"a body over bounds": {wire.AppendFrame(nil, 0, 1, 1, make([]byte, 64<<10+1)),
+			wire.CloseBadFrame},
+		"half a frame":      {[]byte{0, 0, 0}, wire.CloseBadFrame},
+		"more than a frame": {make([]byte, 24), wire.CloseBadFrame},
 		"a ticket that nobody checks": {
 			wire.AppendFrame(nil, 0, 1, 1, []byte(`{"version":2,"ticket":"t"}`)),
 			wire.CloseUnauthenticated},
@@ -50,7 +53,8 @@ func TestAFirstFrameThatIsNotAGoodHelloCloses(t *testing.T) {
 
 func TestWelcomeSaysWhatWasGranted(t *testing.T) {
 	t.Parallel()
-	for asked, granted := range map[string]string{"": "json", "json": "json", "proto": "proto", "xml": "json"} {
+	for asked, granted := range map[string]string{
+		"": "json", "json": "json", "proto": "proto", "xml": "json"} {
 		d := newDesk(t, nil)
 		g := d.connect()
 		g.send(wire.NumberHello, 9, wire.Hello{Version: 2, Codec: asked, Resume: &wire.Resume{}})
@@ -118,7 +122,9 @@ func TestABadTicketClosesAndSaysNoMoreThanItsCode(t *testing.T) {
 		{fmt.Errorf("dial tcp 10.0.0.9: password leaked"), "the ticket was refused"},
 	} {
 		d := newDesk(t, func(o *gate.Options) {
-			o.Authenticate = func(ctx context.Context, _ string) (actors.Ref, error) { return actors.Ref{}, c.err }
+			o.Authenticate = func(context.Context, string) (actors.Ref, error) {
+				return actors.Ref{}, c.err
+			}
 		})
 		g := d.connect()
 		g.send(wire.NumberHello, 1, wire.Hello{Version: 2, Ticket: "t"})
@@ -180,7 +186,7 @@ func TestASilentClientIsPingedAndThenGivenUp(t *testing.T) {
 		t.Fatalf("%d pings in 44 s, cut: %v", got, g.cut)
 	}
 	d.clock.advance(time.Second)
-	if !g.cut || d.gate.Counters.Closes()[gate.Silent] != 1 || d.gate.Counters.Sessions.Load() != 0 {
+	if c := &d.gate.Counters; !g.cut || c.Closes()[gate.Silent] != 1 || c.Sessions.Load() != 0 {
 		t.Error("a client that was silent for 45 s still counts")
 	}
 }
@@ -192,7 +198,8 @@ func TestAPingIsAnsweredUnderItsSeqAlsoWithNone(t *testing.T) {
 	g.send(110, 1, say{})
 	for _, seq := range []uint32{0, 7, 7} {
 		g.send(wire.NumberPing, seq, wire.Ping{})
-		if f := g.one(); f.Number != wire.NumberPong || f.Seq != seq || string(f.body) != `{"received":1}` {
+		f := g.one()
+		if f.Number != wire.NumberPong || f.Seq != seq || string(f.body) != `{"received":1}` {
 			t.Errorf("ping %d was answered by %v %s", seq, f, f.body)
 		}
 	}
@@ -215,8 +222,9 @@ func TestTheEndOfASessionReachesAllItsEntitiesOnce(t *testing.T) {
 		u := m.(*actors.Unbound)
 		told = append(told, e.To.String()+" "+string(u.Code)+" "+u.Session.ID[:6])
 	}
-	if got := strings.Join(told, ", "); got != "player/ann DISCONNECTED gate-1, room/1 DISCONNECTED gate-1" {
-		t.Errorf("told: %s", got)
+	want := []string{"player/ann DISCONNECTED gate-1", "room/1 DISCONNECTED gate-1"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told: %q", told)
 	}
 	if len(d.cluster.sessions) != 0 || len(d.gate.Sessions(10)) != 0 || len(d.clock.timers) != 0 {
 		t.Error("something of the session is left")
@@ -251,7 +259,8 @@ func TestASessionIsReportedAndCanBeKicked(t *testing.T) {
 	ann.send(110, 1, say{})
 	all := d.gate.Sessions(10)
 	if len(all) != 2 || all[0].Session != ann.ref || all[0].Who != player.Ref("ann") ||
-		all[0].In != 1 || all[0].Requests != 1 || len(all[0].Bound) != 1 || all[1].Session != bob.ref {
+		all[0].In != 1 || all[0].Requests != 1 || len(all[0].Bound) != 1 ||
+		all[1].Session != bob.ref {
 		t.Fatalf("%+v", all)
 	}
 	if len(d.gate.Sessions(1)) != 1 {

@@ -56,7 +56,7 @@ func (w *webSocket) handshake(b []byte) (done int, err error) {
 	if end < 0 {
 		if len(b) >= w.limits.Handshake {
 			w.own = httpAnswer(http.StatusRequestHeaderFieldsTooLarge, "the header is too long")
-			return 0, errHangUp
+			return 0, errHandshake
 		}
 		return 0, nil
 	}
@@ -92,7 +92,7 @@ func (w *webSocket) handshake(b []byte) (done int, err error) {
 		w.own = out.Bytes()
 	}
 	if err != nil {
-		return end, errHangUp
+		return end, errHandshake
 	}
 	w.open = true
 	return end, nil
