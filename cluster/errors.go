@@ -11,3 +11,6 @@ var ErrCondemned = errors.New("cluster: this incarnation was declared dead")
 
 // errMalformed means that bytes are no batch of ours. It costs the connection that they came by.
 var errMalformed = errors.New("cluster: malformed batch")
+
+// errClosed means that the cluster was closed before it could leave.
+var errClosed = errors.New("cluster: closed")

@@ -80,6 +80,10 @@ func (c *Cluster) idle() bool {
 
 // farewell gives up everything in one step, again if somebody else wrote meanwhile.
 func (c *Cluster) farewell(tries int, done func(error)) {
+	if c.closed.Load() {
+		done(errClosed)
+		return
+	}
 	c.turn.Lock()
 	var without []Decree
 	for _, role := range slices.Sorted(maps.Keys(c.record.Roles)) {

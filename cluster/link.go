@@ -15,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/eventstream"
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -78,6 +79,9 @@ func NewLink(listen string, log *slog.Logger) (*Link, error) {
 // Listen begins to receive, as Carrier says.
 func (l *Link) Listen(r Receiver) (address string, err error) {
 	l.receiver = r
+	if err := free(net.JoinHostPort(l.host, strconv.Itoa(l.port))); err != nil {
+		return "", fmt.Errorf("cluster: link: %w", err)
+	}
 	quiet := func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }
 	l.system = actor.NewActorSystem(actor.WithLoggerFactory(quiet))
 	l.system.ProcessRegistry.Add(inbox{l}, linkName)
@@ -86,7 +90,7 @@ func (l *Link) Listen(r Receiver) (address string, err error) {
 		remote.WithEndpointWriterBatchSize(linkGather), remote.WithEndpointWriterQueueSize(linkQueue),
 		remote.WithEndpointManagerQueueSize(linkQueue), withOneTry))
 	defer func() {
-		if reason := recover(); reason != nil { // how Start says that a port is taken
+		if reason := recover(); reason != nil { // how Start says that it cannot listen
 			err = fmt.Errorf("cluster: link at %s:%d: %v", l.host, l.port, reason)
 		}
 	}()
@@ -100,6 +104,15 @@ func (l *Link) Listen(r Receiver) (address string, err error) {
 		}
 	})
 	return l.system.Address(), nil
+}
+
+// free says, better than those that will use it, that an address is taken.
+func free(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // serving waits until connections are taken: Start does not say when. The first bytes of a connection are the
@@ -142,6 +155,12 @@ func (l *Link) dialOptions() []grpc.DialOption {
 		grpc.WithInitialWindowSize(linkWindow), grpc.WithInitialConnWindowSize(linkWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: linkAlive, Timeout: linkAnswer}),
 	}
+}
+
+// reconnectSoon makes grpc try a lost server again at least every second; by itself it waits for up to two minutes.
+func reconnectSoon() []grpc.DialOption {
+	pauses := backoff.Config{BaseDelay: linkDialWait, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
+	return []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{Backoff: pauses, MinConnectTimeout: linkAnswer})}
 }
 
 // dial tries for a moment, because a peer that restarts is back soon and remote's own pause is long. The connection
@@ -214,7 +233,8 @@ func (l *Link) Send(address string, batch []byte) {
 }
 
 // Close ends all connections, as Carrier says. Remote's own orderly shutdown is not used: it changes without locks
-// what its readers look at, and waits 10 s for peers that do not hang up.
+// what its readers look at, and waits 10 s for peers that do not hang up. A writer that is in its pause after a failed
+// dial cannot be woken; it ends by itself within 2 s and can do nothing until then.
 func (l *Link) Close() {
 	l.mu.Lock()
 	was, targets := l.closed, l.targets
@@ -229,10 +249,8 @@ func (l *Link) Close() {
 	for _, t := range targets {
 		t.cancel()
 	}
-	for _, name := range [...]string{"EndpointSupervisor", "activator"} { // takes the writers along, and waits
-		if err := l.system.Root.StopFuture(l.system.NewLocalPID(name)).Wait(); err != nil {
-			l.log.Warn("the link did not end in time", "part", name, "error", err)
-		}
+	for _, name := range [...]string{"EndpointSupervisor", "activator"} { // takes the writers along
+		l.system.Root.Stop(l.system.NewLocalPID(name))
 	}
 	l.system.Shutdown()
 }

@@ -219,8 +219,10 @@ func TestANewLifeOfAPeerGetsNothingOfTheOldAndRequestsAreAnswered(t *testing.T) 
 }
 
 func TestAFullRealLinkAnswersOverloaded(t *testing.T) {
-	gate, game := couple(t, newRealMemory(), "", func(o *Options) { o.Outbound = 64 << 10 })
-	game.o.Carrier.(*lentLink).Close()
+	gate, _ := couple(t, newRealMemory(), "", func(o *Options) { o.Outbound = 64 << 10 })
+	stuck := &gate.o.Carrier.(*lentLink).mu // a connection that takes nothing
+	stuck.Lock()
+	defer stuck.Unlock()
 	for i := range 100 {
 		e := oneWay("ann", i)
 		e.Body = make([]byte, 1<<10)

@@ -46,6 +46,9 @@ func NewIncarnation() uint64 {
 // incarnationText is how an incarnation stands in keys and logs.
 func incarnationText(n uint64) string { return strconv.FormatUint(n, 16) }
 
+// parseIncarnation reads what incarnationText wrote.
+func parseIncarnation(s string) (uint64, error) { return strconv.ParseUint(s, 16, 64) }
+
 // sharded reports whether a role's work is divided into shards.
 func sharded(role string) bool {
 	return role != RoleGate && role != RoleAdmin && role != RoleRegistry

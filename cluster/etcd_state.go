@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// etcdState is what the keys of a cluster hold, at one revision.
+type etcdState struct {
+	revision    int64
+	members     map[uint64]etcdMember
+	roles       map[string]*Assignment
+	dead        map[uint64]bool
+	coordinator uint64
+}
+
+type etcdMember struct {
+	Member
+	created int64 // revision
+}
+
+func (s etcdState) clone() etcdState {
+	s.members, s.roles, s.dead = maps.Clone(s.members), maps.Clone(s.roles), maps.Clone(s.dead)
+	return s
+}
+
+// put notes what a key holds now. What it cannot read changes nothing.
+func (s *etcdState) put(key string, value []byte, created, modified int64) error {
+	kind, name, _ := strings.Cut(key, "/")
+	switch kind + "/" {
+	case keyMembers:
+		m := etcdMember{created: created}
+		if err := json.Unmarshal(value, &m.Member); err != nil {
+			return fmt.Errorf("cluster: read member: %w", err)
+		}
+		s.members = with(s.members, m.Incarnation, m)
+	case keyOwners:
+		a := &Assignment{Revision: modified}
+		if err := json.Unmarshal(value, a); err != nil {
+			return fmt.Errorf("cluster: read assignment: %w", err)
+		}
+		s.roles = with(s.roles, name, a)
+	case keyDead:
+		n, err := parseIncarnation(name)
+		if err != nil {
+			return fmt.Errorf("cluster: read death certificate: %w", err)
+		}
+		s.dead = with(s.dead, n, true)
+	case keyCoordinator + "/":
+		n, err := parseIncarnation(string(value))
+		if err != nil {
+			return fmt.Errorf("cluster: read election: %w", err)
+		}
+		s.coordinator = n
+	}
+	return nil
+}
+
+// with sets one entry of a map that may not exist yet.
+func with[K comparable, V any](m map[K]V, key K, value V) map[K]V {
+	if m == nil {
+		m = map[K]V{}
+	}
+	m[key] = value
+	return m
+}
+
+// remove notes that a key is gone.
+func (s *etcdState) remove(key string) {
+	kind, name, _ := strings.Cut(key, "/")
+	n, _ := parseIncarnation(name) // 0, which nobody has, if it is none
+	switch kind + "/" {
+	case keyMembers:
+		delete(s.members, n)
+	case keyOwners:
+		delete(s.roles, name)
+	case keyDead:
+		delete(s.dead, n)
+	case keyCoordinator + "/":
+		s.coordinator = 0
+	}
+}
+
+// record is the state as the cluster sees it. It shares nothing that changes.
+func (s *etcdState) record() *Record {
+	r := &Record{Revision: s.revision, Roles: maps.Clone(s.roles), Dead: maps.Clone(s.dead), Coordinator: s.coordinator}
+	members := slices.SortedFunc(maps.Values(s.members), func(a, b etcdMember) int {
+		return cmp.Compare(a.created, b.created)
+	})
+	for _, m := range members {
+		r.Members = append(r.Members, m.Member)
+	}
+	return r
+}

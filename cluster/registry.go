@@ -1,0 +1,413 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// Times of the way to etcd.
+const (
+	registryCall  = 2 * time.Second        // one request
+	registryPause = 200 * time.Millisecond // after one that failed
+	certificate   = 10 * time.Minute       // how long a death certificate is kept; absence says the same by then
+)
+
+// RegistryOptions say where the registry is and which cluster's.
+type RegistryOptions struct {
+	Endpoints []string // host:port of etcd's nodes
+	Cluster   string   // several clusters may share an etcd
+	Lease     time.Duration
+	Log       *slog.Logger
+}
+
+func (o *RegistryOptions) prefix() string { return "/firefly/" + o.Cluster + "/" } // a slash: /a/ does not see /ab/
+
+func (o *RegistryOptions) dial() (*clientv3.Client, error) {
+	c, err := clientv3.New(clientv3.Config{Endpoints: o.Endpoints, DialTimeout: registryCall, Logger: zap.NewNop(),
+		DialOptions: reconnectSoon(), DialKeepAliveTime: linkAlive, DialKeepAliveTimeout: linkAnswer})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: registry at %s: %w", strings.Join(o.Endpoints, ", "), err)
+	}
+	return c, nil
+}
+
+// Keys, behind the prefix.
+const (
+	keyMembers     = "members/" // + incarnation -> Member, under its lease
+	keyOwners      = "owners/"  // + role -> Assignment
+	keyDead        = "dead/"    // + incarnation -> nothing
+	keyCoordinator = "coordinator"
+)
+
+// EtcdRegistry is the Registry on etcd.
+//
+// Two goroutines serve it from Join to Close: one watches, one keeps the lease.
+type EtcdRegistry struct {
+	o       RegistryOptions
+	client  *clientv3.Client
+	prefix  string
+	member  Member
+	witness Witness
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows, and lets the witness hear one thing at a time
+	state etcdState
+	lease clientv3.LeaseID
+	sent  time.Time // of the newest answered keep-alive
+	left  bool
+}
+
+// NewEtcdRegistry makes a registry; it does not need etcd to be up yet.
+func NewEtcdRegistry(o RegistryOptions) (*EtcdRegistry, error) {
+	client, err := o.dial()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &EtcdRegistry{o: o, client: client, prefix: o.prefix(), ctx: ctx, cancel: cancel}, nil
+}
+
+// Join registers the member, as Registry says. While etcd is away it tries again.
+func (y *EtcdRegistry) Join(ctx context.Context, m Member, w Witness) error {
+	y.member, y.witness = m, w
+	for {
+		err := y.begin(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || errors.Is(err, ErrCondemned) {
+			return err
+		}
+		pause(ctx, registryPause)
+	}
+	y.running.Go(y.watch)
+	y.running.Go(y.keep)
+	return nil
+}
+
+// begin registers and brings the first record.
+func (y *EtcdRegistry) begin(ctx context.Context) error {
+	sent, err := y.register(ctx)
+	if err != nil {
+		return err
+	}
+	if err := y.read(ctx); err != nil {
+		return err
+	}
+	y.renewed(sent)
+	return nil
+}
+
+// register takes a new lease and writes the member under it.
+func (y *EtcdRegistry) register(ctx context.Context) (sent time.Time, err error) {
+	within, cancel := context.WithTimeout(ctx, registryCall)
+	defer cancel()
+	sent = time.Now()
+	lease, err := y.client.Grant(within, int64((y.o.Lease+time.Second-1)/time.Second))
+	if err != nil {
+		return sent, fmt.Errorf("cluster: take a lease: %w", err)
+	}
+	text, err := json.Marshal(y.member)
+	if err != nil {
+		return sent, fmt.Errorf("cluster: write member %s: %w", y.member.Name, err)
+	}
+	dead := y.prefix + keyDead + incarnationText(y.member.Incarnation)
+	written, err := y.client.Txn(within).If(clientv3.Compare(clientv3.CreateRevision(dead), "=", 0)).
+		Then(clientv3.OpPut(y.memberKey(y.member.Incarnation), string(text), clientv3.WithLease(lease.ID))).Commit()
+	if err != nil {
+		return sent, fmt.Errorf("cluster: register %s: %w", y.member.Name, err)
+	}
+	if !written.Succeeded {
+		return sent, ErrCondemned
+	}
+	y.mu.Lock()
+	y.lease = lease.ID
+	y.mu.Unlock()
+	return sent, nil
+}
+
+func (y *EtcdRegistry) memberKey(incarnation uint64) string {
+	return y.prefix + keyMembers + incarnationText(incarnation)
+}
+
+// read brings the whole record, as etcd's majority has it.
+func (y *EtcdRegistry) read(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, registryCall)
+	defer cancel()
+	all, err := y.client.Get(within, y.prefix, clientv3.WithPrefix())
+	if err != nil {
+		return fmt.Errorf("cluster: read the registry: %w", err)
+	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if all.Header.Revision < y.state.revision {
+		return nil // the watch was faster
+	}
+	state := etcdState{revision: all.Header.Revision}
+	for _, kv := range all.Kvs {
+		key := strings.TrimPrefix(string(kv.Key), y.prefix)
+		if err := state.put(key, kv.Value, kv.CreateRevision, kv.ModRevision); err != nil {
+			y.o.Log.Error("the registry holds what I cannot read", "key", string(kv.Key), "error", err)
+		}
+	}
+	y.state = state
+	y.witness.Changed(state.record())
+	return nil
+}
+
+// renewed tells the witness how long the lease runs.
+func (y *EtcdRegistry) renewed(sent time.Time) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.sent = sent
+	y.witness.Renewed(sent)
+}
+
+// watch brings every change after what was read, until Close.
+func (y *EtcdRegistry) watch() {
+	for y.ctx.Err() == nil {
+		y.mu.Lock()
+		from := y.state.revision + 1
+		y.mu.Unlock()
+		y.follow(from)
+		pause(y.ctx, registryPause)
+		if err := y.read(y.ctx); err != nil && y.ctx.Err() == nil {
+			y.o.Log.Warn("the registry cannot be read", "error", err)
+		}
+	}
+}
+
+// follow watches from a revision until the watch breaks: etcd restarts, or has forgotten that revision.
+func (y *EtcdRegistry) follow(from int64) {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(y.ctx))
+	defer cancel()
+	y.elect()
+	for news := range y.client.Watch(ctx, y.prefix, clientv3.WithPrefix(), clientv3.WithRev(from)) {
+		if err := news.Err(); err != nil {
+			return
+		}
+		if len(news.Events) > 0 {
+			y.apply(news)
+			y.elect()
+		}
+	}
+}
+
+// apply brings one response of the watch: all changes of its revisions at once.
+func (y *EtcdRegistry) apply(news clientv3.WatchResponse) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if news.Header.Revision <= y.state.revision {
+		return // a read was faster
+	}
+	next := y.state.clone()
+	next.revision = news.Header.Revision
+	for _, e := range news.Events {
+		key := strings.TrimPrefix(string(e.Kv.Key), y.prefix)
+		if e.Type == clientv3.EventTypeDelete {
+			next.remove(key)
+		} else if err := next.put(key, e.Kv.Value, e.Kv.CreateRevision, e.Kv.ModRevision); err != nil {
+			y.o.Log.Error("the registry holds what I cannot read", "key", string(e.Kv.Key), "error", err)
+		}
+	}
+	y.state = next
+	y.witness.Changed(next.record())
+}
+
+// elect takes the election if nobody holds it.
+func (y *EtcdRegistry) elect() {
+	y.mu.Lock()
+	free, lease := y.state.coordinator == 0 && !y.left, y.lease
+	y.mu.Unlock()
+	if !free {
+		return
+	}
+	within, cancel := context.WithTimeout(y.ctx, registryCall)
+	defer cancel()
+	key := y.prefix + keyCoordinator
+	// An error is no loss: the lease is kept, and then this is tried again.
+	y.client.Txn(within).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
+		Then(clientv3.OpPut(key, incarnationText(y.member.Incarnation), clientv3.WithLease(lease))).Commit()
+}
+
+// keep keeps the lease, until Close or Leave.
+func (y *EtcdRegistry) keep() {
+	for wait := y.o.Lease / 3; pause(y.ctx, wait); {
+		y.mu.Lock()
+		left, lease, last := y.left, y.lease, y.sent
+		y.mu.Unlock()
+		if left {
+			return
+		}
+		sent, err := y.extend(lease)
+		if err == nil && sent.Sub(last) >= y.o.Lease-time.Second {
+			err = y.read(y.ctx) // after a lapse: nothing may be done by what I knew before
+		}
+		wait = y.o.Lease / 3
+		switch {
+		case err == nil:
+			y.renewed(sent)
+			y.elect()
+		case y.ctx.Err() == nil:
+			y.o.Log.Warn("the lease was not renewed", "node", y.member.Name, "error", err)
+			wait = registryPause
+		}
+	}
+}
+
+// extend renews the lease, or replaces one that is gone.
+func (y *EtcdRegistry) extend(lease clientv3.LeaseID) (sent time.Time, err error) {
+	within, cancel := context.WithTimeout(y.ctx, min(registryCall, y.o.Lease/3))
+	defer cancel()
+	sent = time.Now()
+	_, err = y.client.KeepAliveOnce(within, lease)
+	if !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return sent, err
+	}
+	sent, err = y.register(y.ctx)
+	if errors.Is(err, ErrCondemned) {
+		return sent, y.read(y.ctx) // the witness sees the certificate
+	}
+	if err == nil {
+		err = y.read(y.ctx)
+	}
+	return sent, err
+}
+
+// Assign writes an assignment, as Registry says.
+func (y *EtcdRegistry) Assign(d Decree, done func(error)) {
+	y.async(done, func(ctx context.Context) error {
+		conditions, put, err := y.decree(d)
+		if err != nil {
+			return err
+		}
+		if d.Coordinator {
+			conditions = append(conditions, y.coordinates())
+		}
+		for _, incarnation := range d.Absent {
+			conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(y.memberKey(incarnation)), "=", 0))
+		}
+		return y.commit(ctx, conditions, put)
+	})
+}
+
+// Leave removes the member, as Registry says.
+func (y *EtcdRegistry) Leave(without []Decree, done func(error)) {
+	y.async(done, func(ctx context.Context) error {
+		ops := []clientv3.Op{clientv3.OpDelete(y.memberKey(y.member.Incarnation)),
+			clientv3.OpTxn([]clientv3.Cmp{y.coordinates()}, []clientv3.Op{clientv3.OpDelete(y.prefix + keyCoordinator)}, nil)}
+		var conditions []clientv3.Cmp
+		for _, d := range without {
+			unchanged, put, err := y.decree(d)
+			if err != nil {
+				return err
+			}
+			conditions, ops = append(conditions, unchanged...), append(ops, put)
+		}
+		y.leaving(true)
+		if err := y.commit(ctx, conditions, ops...); err != nil {
+			y.leaving(false)
+			return err
+		}
+		return nil
+	})
+}
+
+// leaving forbids, or allows again, to renew the lease and to take the election.
+func (y *EtcdRegistry) leaving(is bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.left = is
+}
+
+// async runs a request that may wait; Close waits for it.
+func (y *EtcdRegistry) async(done func(error), f func(context.Context) error) {
+	y.running.Go(func() {
+		within, cancel := context.WithTimeout(y.ctx, registryCall)
+		defer cancel()
+		done(f(within))
+	})
+}
+
+// decree is an assignment as etcd writes it, and the condition that nobody else wrote meanwhile.
+func (y *EtcdRegistry) decree(d Decree) ([]clientv3.Cmp, clientv3.Op, error) {
+	text, err := json.Marshal(d.Next)
+	if err != nil {
+		return nil, clientv3.Op{}, fmt.Errorf("cluster: write the assignment of %s: %w", d.Role, err)
+	}
+	key := y.prefix + keyOwners + d.Role
+	unchanged := clientv3.Compare(clientv3.ModRevision(key), "=", d.Next.Revision)
+	return []clientv3.Cmp{unchanged}, clientv3.OpPut(key, string(text)), nil
+}
+
+// coordinates is the condition that this node holds the election.
+func (y *EtcdRegistry) coordinates() clientv3.Cmp {
+	return clientv3.Compare(clientv3.Value(y.prefix+keyCoordinator), "=", incarnationText(y.member.Incarnation))
+}
+
+func (y *EtcdRegistry) commit(ctx context.Context, conditions []clientv3.Cmp, ops ...clientv3.Op) error {
+	written, err := y.client.Txn(ctx).If(conditions...).Then(ops...).Commit()
+	if err != nil {
+		return fmt.Errorf("cluster: write to the registry: %w", err)
+	}
+	if !written.Succeeded {
+		return ErrConflict
+	}
+	return nil
+}
+
+// Close ends the watch, as Registry says.
+func (y *EtcdRegistry) Close() {
+	y.cancel()
+	y.running.Wait()
+	y.client.Close()
+}
+
+// pause waits, and reports false if ctx ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Certify declares incarnations dead: whoever saw the processes end lets others take over at once. They are certainly
+// dead: a live one that reads its own certificate ends itself.
+func Certify(ctx context.Context, o RegistryOptions, incarnations ...uint64) error {
+	client, err := o.dial()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	within, cancel := context.WithTimeout(ctx, 2*registryCall)
+	defer cancel()
+	lease, err := client.Grant(within, int64(certificate/time.Second))
+	if err != nil {
+		return fmt.Errorf("cluster: certify deaths: %w", err)
+	}
+	for _, n := range incarnations {
+		text := incarnationText(n)
+		_, err := client.Txn(within).Then(clientv3.OpPut(o.prefix()+keyDead+text, "", clientv3.WithLease(lease.ID)),
+			clientv3.OpDelete(o.prefix()+keyMembers+text)).Commit()
+		if err != nil {
+			return fmt.Errorf("cluster: certify the death of %s: %w", text, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,330 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+const quickLease = 2 * time.Second
+
+// freeAddresses finds two ports that nobody uses now.
+func freeAddresses(t *testing.T) (found [2]string) {
+	t.Helper()
+	for i := range found {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		found[i] = l.Addr().String()
+	}
+	return found
+}
+
+// etcdHere starts an embedded etcd on free ports, and returns how to reach it and how to start it.
+func etcdHere(t *testing.T) (RegistryOptions, EtcdOptions, *Etcd) {
+	t.Helper()
+	addresses := freeAddresses(t)
+	o := EtcdOptions{Client: addresses[0], Peer: addresses[1], Dir: t.TempDir(), Quick: true}
+	server, err := StartEtcd(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return RegistryOptions{Endpoints: []string{o.Client}, Cluster: "test", Lease: quickLease,
+		Log: slog.New(slog.NewTextHandler(logTo(), nil))}, o, server
+}
+
+// registered starts a node whose registry is etcd and whose link is in memory.
+func registered(t *testing.T, o RegistryOptions, w *Network, name, role string) *node {
+	t.Helper()
+	registry, err := NewEtcdRegistry(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{actorsHere: &actorsHere{}, name: name}
+	incarnation := NewIncarnation()
+	n.Cluster, err = New(Options{
+		Self:   Member{Name: name, Incarnation: incarnation, Roles: []string{role}},
+		Shards: 16, Lease: o.Lease, Expected: map[string]int{"game": 2}, Registry: registry,
+		Carrier: w.Node(name + incarnationText(incarnation)), Clock: real{}, Scheduler: real{}, Log: o.Log, Draw: NewIncarnation,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context(), n.actorsHere); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+func sharesAre(n *node, want map[string]int) func() bool {
+	return func() bool { return n.View().Roles["game"] != nil && maps.Equal(shares(n.View(), "game"), want) }
+}
+
+var halves = map[string]int{"game-1": 8, "game-2": 8}
+
+func TestARealRegistryFormsAClusterAndHandsShardsOn(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	w := NewNetwork(real{})
+	gate := registered(t, o, w, "gate-1", "gate")
+	one, two := registered(t, o, w, "game-1", "game"), registered(t, o, w, "game-2", "game")
+	until(t, "each has its half", sharesAre(gate, halves))
+
+	began := time.Now()
+	one.Close()
+	if err := Certify(t.Context(), o, one.Self().Incarnation); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "game-2 owns all", sharesAre(gate, map[string]int{"game-2": 16}))
+	if took := time.Since(began); took > quickLease {
+		t.Errorf("a certified death was repaired after %v only", took)
+	}
+
+	back := registered(t, o, w, "game-1", "game")
+	until(t, "it is a member again", func() bool { return gate.View().lives(back.Self().Incarnation) })
+	began = time.Now()
+	if err := two.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "game-1 owns all", sharesAre(gate, map[string]int{"game-1": 16}))
+	if took := time.Since(began); took > quickLease {
+		t.Errorf("an orderly leave was taken over after %v only", took)
+	}
+	gate.Route(request(gate, "ann", 1))
+	until(t, "a request arrives", func() bool { return len(back.take()) == 1 })
+}
+
+func TestANodeThatVanishesIsReplacedAfterItsLease(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	w := NewNetwork(real{})
+	gate := registered(t, o, w, "gate-1", "gate")
+	one := registered(t, o, w, "game-1", "game")
+	registered(t, o, w, "game-2", "game")
+	until(t, "each has its half", sharesAre(gate, halves))
+	began := time.Now()
+	one.Close()
+	until(t, "game-2 owns all", sharesAre(gate, map[string]int{"game-2": 16}))
+	if took := time.Since(began); took < quickLease {
+		t.Errorf("its shards were taken after %v: its lease may not have been over", took)
+	}
+}
+
+func TestTheCoordinatorsSuccessorGoesOn(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	w := NewNetwork(real{})
+	first := registered(t, o, w, "gate-1", "gate")
+	until(t, "the first coordinates", func() bool { return first.Report().Coordinator })
+	one := registered(t, o, w, "game-1", "game")
+	two := registered(t, o, w, "game-2", "game")
+	until(t, "each has its half", sharesAre(two, halves))
+	first.Close()
+	one.Close()
+	if err := Certify(t.Context(), o, one.Self().Incarnation); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "game-2 coordinates and owns all", func() bool {
+		return two.Report().Coordinator && sharesAre(two, map[string]int{"game-2": 16})()
+	})
+}
+
+func TestEtcdsRestartCostsAPauseAndMovesNothing(t *testing.T) {
+	t.Parallel()
+	o, e, server := etcdHere(t)
+	w := NewNetwork(real{})
+	gate := registered(t, o, w, "gate-1", "gate")
+	one := registered(t, o, w, "game-1", "game")
+	registered(t, o, w, "game-2", "game")
+	until(t, "each has its half", sharesAre(gate, halves))
+	owners := fmt.Sprint(gate.View().Roles["game"].Owners)
+	shard := shardOf(one, "game-1")
+	began := time.Now()
+	server.Close()
+	t.Logf("closing took %v", time.Since(began))
+	until(t, "the node pauses", func() bool { _, hold := one.Tenure("game", shard); return hold == actors.Paused })
+	again, err := StartEtcd(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(again.Close)
+	began = time.Now()
+	defer func() { t.Logf("all was well %v after its return", time.Since(began)) }()
+	until(t, "the node goes on", func() bool { _, hold := one.Tenure("game", shard); return hold == actors.Held })
+	until(t, "all are members", func() bool { return len(gate.View().Members) == 3 })
+	if now := fmt.Sprint(gate.View().Roles["game"].Owners); now != owners {
+		t.Errorf("owners changed from %s to %s", owners, now)
+	}
+}
+
+// listener keeps the newest record.
+type listener struct {
+	mu     sync.Mutex
+	record *Record
+	heard  []int64
+}
+
+func (l *listener) Changed(r *Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.record = r
+	l.heard = append(l.heard, r.Revision)
+}
+
+func (l *listener) Renewed(time.Time) {}
+
+func (l *listener) get() Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.record == nil {
+		return Record{}
+	}
+	return *l.record
+}
+
+// joined is a registry alone, without a cluster above it.
+func joined(t *testing.T, o RegistryOptions, name string) (*EtcdRegistry, *listener) {
+	t.Helper()
+	y, err := NewEtcdRegistry(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := new(listener)
+	if err := y.Join(t.Context(), Member{Name: name, Incarnation: NewIncarnation()}, l); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(y.Close)
+	return y, l
+}
+
+func assign(y Registry, d Decree) error {
+	done := make(chan error, 1)
+	y.Assign(d, func(err error) { done <- err })
+	return <-done
+}
+
+func TestAWriteWhoseConditionsDoNotHoldIsAConflict(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	one, heard := joined(t, o, "one")
+	until(t, "one coordinates", func() bool { return heard.get().Coordinator == one.member.Incarnation })
+	two, _ := joined(t, o, "two")
+	next := &Assignment{Generation: 1, Owners: make([]Owner, 4)}
+	if err := assign(one, Decree{Role: "game", Next: next, Coordinator: true}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is seen", func() bool { return heard.get().Roles["game"] != nil })
+	current := heard.get().Roles["game"]
+	cases := map[string]struct {
+		by Registry
+		d  Decree
+	}{
+		"made from nothing":    {one, Decree{Role: "game", Next: next, Coordinator: true}},
+		"not the coordinator":  {two, Decree{Role: "game", Next: current, Coordinator: true}},
+		"the absent came back": {one, Decree{Role: "game", Next: current, Absent: []uint64{two.member.Incarnation}}},
+	}
+	for what, c := range cases {
+		if err := assign(c.by, c.d); !errors.Is(err, ErrConflict) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := assign(two, Decree{Role: "game", Next: current, Absent: []uint64{42}}); err != nil {
+		t.Errorf("with all conditions true: %v", err)
+	}
+}
+
+func TestNobodyIsMissedWhoJoinsWhileOthersDo(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	const n = 12
+	var all sync.WaitGroup
+	heard := make([]*listener, n)
+	for i := range n {
+		all.Go(func() { _, heard[i] = joined(t, o, fmt.Sprint("node-", i)) })
+	}
+	all.Wait()
+	for i, l := range heard {
+		until(t, fmt.Sprintf("node-%d sees all", i), func() bool { return len(l.get().Members) == n })
+		for k := 1; k < len(l.heard); k++ {
+			if l.heard[k] < l.heard[k-1] {
+				t.Errorf("node-%d heard revision %d after %d", i, l.heard[k], l.heard[k-1])
+			}
+		}
+	}
+}
+
+func TestALostLeaseIsReplacedUnderTheSameIncarnation(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	y, heard := joined(t, o, "one")
+	y.mu.Lock()
+	lease := y.lease
+	y.mu.Unlock()
+	if _, err := y.client.Revoke(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is a member under another lease", func() bool {
+		y.mu.Lock()
+		defer y.mu.Unlock()
+		return y.lease != lease && len(y.state.members) == 1
+	})
+	if r := heard.get(); r.Members[0].Incarnation != y.member.Incarnation {
+		t.Errorf("the record holds %+v", r.Members)
+	}
+}
+
+func TestADeathCertificateForbidsToJoin(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	y, heard := joined(t, o, "one")
+	if err := Certify(t.Context(), o, y.member.Incarnation); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it reads its own certificate", func() bool { return heard.get().Dead[y.member.Incarnation] })
+	again, err := NewEtcdRegistry(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := again.Join(t.Context(), y.member, new(listener)); !errors.Is(err, ErrCondemned) {
+		t.Errorf("it joined again: %v", err)
+	}
+}
+
+func TestClustersInOneEtcdDoNotSeeEachOther(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	_, a := joined(t, o, "one")
+	o.Cluster = "test2"
+	joined(t, o, "two")
+	if r := a.get(); len(r.Members) != 1 {
+		t.Errorf("cluster %q sees %+v", "test", r.Members)
+	}
+}
+
+func TestJoiningWaitsForEtcdAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	y, err := NewEtcdRegistry(RegistryOptions{Endpoints: []string{"127.0.0.1:1"}, Cluster: "none", Lease: quickLease,
+		Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := y.Join(ctx, Member{Name: "one", Incarnation: 1}, new(listener)); err == nil {
+		t.Error("it joined nothing")
+	}
+}
