@@ -105,6 +105,9 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 	fresh := &tenancy{tenure: t, waiting: []func(uint64, error){then}}
 	c.tenures[key] = fresh
 	c.mu.Unlock()
+	if at != nil { // who waits for the tenure before waits in vain
+		c.settle(at, 0, actors.ErrFenced)
+	}
 	m := &claim{Role: t.Role, Holder: c.incarnation, Tenure: t.Epoch}
 	c.ask(keeperOf(t), NumberClaim, m, until, func(body []byte, err error) {
 		var got claimed
@@ -112,9 +115,6 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 			err = json.Unmarshal(body, &got)
 		}
 		c.settle(fresh, got.Fence, err)
-		if at != nil { // nobody waits for the tenure before any more but in vain
-			c.settle(at, 0, actors.ErrFenced)
-		}
 	})
 }
 

@@ -148,10 +148,7 @@ func (k *keeper) growth(e *entity, parts []Part) (rows, bytes int) {
 }
 
 func (k *keeper) merge(e *entity, parts []Part) {
-	if len(e.parts) == 0 {
-		k.pending++
-		k.aged(e, k.archive.o.Clock.Now().UnixNano())
-	}
+	wasClean := len(e.parts) == 0
 	for _, p := range parts {
 		old, ok := e.parts[p.Name]
 		switch {
@@ -163,6 +160,10 @@ func (k *keeper) merge(e *entity, parts []Part) {
 			k.count(e, 1, partBytes(p))
 		}
 		e.parts[p.Name] = p
+	}
+	if wasClean {
+		k.pending++
+		k.aged(e, k.archive.o.Clock.Now().UnixNano())
 	}
 }
 

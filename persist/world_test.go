@@ -1,0 +1,331 @@
+package persist_test
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/persist"
+)
+
+// A world is one System with keepers in one goroutine: a queue instead of goroutines, virtual
+// time, and a database that can be told to misbehave. What blocks is simply run in its turn.
+type world struct {
+	*testing.T
+	now     time.Time
+	mu      sync.Mutex // guards ready: System.Stop and the cache have goroutines of their own
+	ready   []func()
+	alarms  alarms
+	serial  int
+	moods   *moody
+	archive *persist.Archive
+	sys     *actors.System
+	closed  bool
+	away    bool // no keeper can be reached
+}
+
+func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
+	t.Helper()
+	w := &world{T: t, now: time.Unix(1_000_000, 0), moods: &moody{Database: db}}
+	schema := persist.Schema{Kinds: []actors.KindName{hero}, Roles: []string{"game"}, Shards: 8}
+	if err := db.Migrate(context.Background(), schema); err != nil {
+		t.Fatal(err)
+	}
+	w.archive, w.sys = w.boot(w.moods, keepA, l)
+	t.Cleanup(w.close)
+	return w
+}
+
+// close ends the archive but not the database, which a test may share between worlds. What is still
+// pending is the test's business.
+func (w *world) close() {
+	if w.closed {
+		return
+	}
+	w.closed = true
+	w.settle()
+	w.moods.Database = unclosed{w.moods.Database}
+	_ = w.archive.Close() // it tells what is unwritten
+}
+
+type unclosed struct{ persist.Database }
+
+func (unclosed) Close() error { return nil }
+
+// boot makes one persist node.
+func (w *world) boot(db persist.Database, incarnation uint64, l persist.Limits) (
+	*persist.Archive, *actors.System) {
+	w.Helper()
+	archive, err := persist.NewArchive(persist.Options{Database: db, Incarnation: incarnation,
+		Kinds: map[actors.KindName]string{hero: "game"}, Clock: w, Scheduler: w, Limits: l})
+	if err != nil {
+		w.Fatal(err)
+	}
+	sys, err := actors.NewSystem(actors.Options{Node: "n", Incarnation: incarnation, Clock: w,
+		Scheduler: w, Kinds: []actors.Kind{archive.Kind()}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	sys.Start(&router{w, sys})
+	return archive, sys
+}
+
+// A router knows one node.
+type router struct {
+	w   *world
+	sys *actors.System
+}
+
+func (r *router) Route(e *actors.Envelope) {
+	if r.w.away && e.To.Kind == persist.KeeperKind {
+		e = e.Refuse(&actors.Refusal{Code: actors.Unavailable})
+	}
+	r.sys.Deliver(e)
+}
+func (r *router) Tenure(string, int) (uint64, actors.Hold) { return 1, actors.Held }
+func (r *router) Shards() int                              { return 8 }
+
+func (w *world) Now() time.Time   { return w.now }
+func (w *world) Run(f func())     { w.queue(f) }
+func (w *world) Offload(f func()) { w.queue(f) }
+
+func (w *world) queue(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ready = append(w.ready, f)
+}
+
+// next runs what has been ready longest, if anything is.
+func (w *world) next() bool {
+	w.mu.Lock()
+	if len(w.ready) == 0 {
+		w.mu.Unlock()
+		return false
+	}
+	f := w.ready[0]
+	w.ready = w.ready[1:]
+	w.mu.Unlock()
+	f()
+	return true
+}
+
+func (w *world) AfterFunc(d time.Duration, f func()) func() bool {
+	w.serial++
+	a := &alarm{w.now.Add(d), w.serial, f}
+	heap.Push(&w.alarms, a)
+	return func() bool { was := a.f != nil; a.f = nil; return was }
+}
+
+func (w *world) settle() {
+	for w.next() {
+	}
+}
+
+func (w *world) advance(d time.Duration) {
+	w.settle()
+	for end := w.now.Add(d); ; {
+		if len(w.alarms) == 0 || w.alarms[0].at.After(end) {
+			w.now = end
+			return
+		}
+		a := heap.Pop(&w.alarms).(*alarm)
+		if w.now = a.at; a.f != nil {
+			f := a.f
+			a.f = nil
+			f()
+		}
+		w.settle()
+	}
+}
+
+// A game is a game node that holds shard 1.
+type game struct {
+	*persist.Client
+	w      *world
+	tenure actors.Tenure
+	fence  uint64
+}
+
+func (w *world) game(incarnation, epoch uint64) *game { return w.gameAt(w.sys, incarnation, epoch) }
+
+func (w *world) gameAt(sys *actors.System, incarnation, epoch uint64) *game {
+	c := persist.NewClient(incarnation, w)
+	c.Start(sys)
+	return &game{c, w, actors.Tenure{Role: "game", Shard: 1, Epoch: epoch}, 0}
+}
+
+// begin loads an entity and notes the result.
+func (g *game) begin(id string) *result {
+	r := new(result)
+	g.Load(hero.Ref(id), g.tenure, func(s actors.Snapshot, err error) {
+		r.answers++
+		r.snapshot, r.err = s, err
+		if err == nil {
+			g.fence = s.Fence
+		}
+	})
+	return r
+}
+
+// load loads an entity and lets everything settle.
+func (g *game) load(id string) string {
+	g.w.Helper()
+	r := g.begin(id)
+	g.w.settle()
+	if r.answers != 1 || r.err != nil {
+		g.w.Fatalf("load %s: %d answers, %v", id, r.answers, r.err)
+	}
+	return r.text()
+}
+
+// save begins to save; pairs are part=text, the empty text deletes.
+func (g *game) save(id string, version uint64, commit bool, cells string, pairs ...string) *result {
+	r := new(result)
+	c := actors.Change{Version: version, Fence: g.fence, Cells: []byte(cells), Commit: commit}
+	for _, pair := range pairs {
+		name, text, _ := strings.Cut(pair, "=")
+		if c.Parts == nil {
+			c.Parts = make(map[string]jsonText)
+		}
+		if c.Parts[name] = nil; text != "" {
+			c.Parts[name] = jsonText(text)
+		}
+	}
+	g.Save(hero.Ref(id), g.tenure, c, func(err error) { r.answers, r.err = r.answers+1, err })
+	return r
+}
+
+// A result is what came back from a call.
+type result struct {
+	answers  int
+	err      error
+	snapshot actors.Snapshot
+}
+
+func (r *result) text() string {
+	text := fmt.Sprintf("%s@%d", r.snapshot.Cells, r.snapshot.Version)
+	for _, name := range sortedNames(r.snapshot.Parts) {
+		text += " " + name + "=" + string(r.snapshot.Parts[name])
+	}
+	return text
+}
+
+// is checks that there was one answer: none (""), durable ("ok"), or a code.
+func (r *result) is(t testing.TB, want string) {
+	t.Helper()
+	got := "ok"
+	switch refusal := (*actors.Refusal)(nil); {
+	case r.answers == 0:
+		got = ""
+	case r.answers > 1:
+		got = fmt.Sprintf("%d answers", r.answers)
+	case errors.As(r.err, &refusal):
+		got = string(refusal.Code)
+	case r.err != nil:
+		got = r.err.Error()
+	}
+	if got != want {
+		t.Errorf("the answer is %q, want %q (%v)", got, want, r.err)
+	}
+}
+
+// stored is what the database has, past all keepers.
+func (w *world) stored(id string) string {
+	w.Helper()
+	return (&bench{T: w.T, db: w.moods.Database}).raw(id)
+}
+
+// moody is a Database that does what it is told instead.
+type moody struct {
+	persist.Database
+	statements int
+	batches    []persist.Batch
+	beforeAny  func() error
+	write      func(persist.Batch, func() ([]persist.Outcome, error)) ([]persist.Outcome, error)
+	afterLoad  func()
+}
+
+func (m *moody) any() error {
+	if m.beforeAny != nil {
+		return m.beforeAny()
+	}
+	return nil
+}
+
+func (m *moody) Write(ctx context.Context, b persist.Batch) ([]persist.Outcome, error) {
+	m.statements++
+	m.batches = append(m.batches, b)
+	if err := m.any(); err != nil {
+		return nil, err
+	}
+	inner := func() ([]persist.Outcome, error) { return m.Database.Write(ctx, b) }
+	if m.write != nil {
+		return m.write(b, inner)
+	}
+	return inner()
+}
+
+func (m *moody) Raise(ctx context.Context, cs []persist.Claim) ([]uint64, error) {
+	if err := m.any(); err != nil {
+		return nil, err
+	}
+	return m.Database.Raise(ctx, cs)
+}
+
+func (m *moody) Load(ctx context.Context, ref actors.Ref) ([]persist.Part, error) {
+	if err := m.any(); err != nil {
+		return nil, err
+	}
+	parts, err := m.Database.Load(ctx, ref)
+	if m.afterLoad != nil {
+		m.afterLoad()
+	}
+	return parts, err
+}
+
+func (m *moody) Level(ctx context.Context) (string, error) {
+	if err := m.any(); err != nil {
+		return "", err
+	}
+	return m.Database.Level(ctx)
+}
+
+// onBoth runs a test on memory and on SQLite.
+func onBoth(t *testing.T, l persist.Limits, test func(*testing.T, *world)) {
+	t.Run("memory", func(t *testing.T) {
+		alone := l
+		alone.CacheBytes = -1 // nothing but this goroutine
+		test(t, newWorld(t, persist.NewMemory(), alone))
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		db := opened(t)(persist.OpenSQLite(filepath.Join(t.TempDir(), "firefly.db")))
+		test(t, newWorld(t, db, l))
+	})
+}
+
+type alarm struct {
+	at     time.Time
+	serial int
+	f      func()
+}
+
+type alarms []*alarm
+
+func (a alarms) Len() int      { return len(a) }
+func (a alarms) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a alarms) Less(i, j int) bool {
+	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].serial < a[j].serial
+}
+func (a *alarms) Push(x any) { *a = append(*a, x.(*alarm)) }
+func (a *alarms) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
