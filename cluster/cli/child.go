@@ -47,7 +47,7 @@ type child struct {
 // start begins the process, in a session of its own, so that it outlives this one.
 func (c *child) start(p Plan, log *os.File, now time.Time) error {
 	c.command = exec.Command(p.Binary, "node", c.Name, "--config", p.Config.Path)
-	c.command.Env = environment(p.Env)
+	c.command.Env = append(os.Environ(), p.Env...)
 	c.command.Stdout, c.command.Stderr = log, log
 	c.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.command.Start(); err != nil {

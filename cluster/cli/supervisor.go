@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -144,38 +142,6 @@ func (s *Supervisor) tell(c *child, what, format string, args ...any) {
 	s.plan.View.Event(e)
 }
 
-// clearEarlier ends what an earlier supervisor left running and certifies the deaths it did not
-// see.
-func (s *Supervisor) clearEarlier(beside, rush context.Context) error {
-	dir := s.plan.Config.RunDir()
-	earlier, err := node.ReadRunning(dir)
-	if err != nil {
-		return err
-	}
-	var alive []node.Running
-	for _, r := range earlier {
-		if r.Alive() {
-			alive = append(alive, r)
-			continue
-		}
-		s.certify(beside, r)
-		if err := r.Forget(dir); err != nil {
-			return err
-		}
-	}
-	if len(alive) == 0 {
-		return nil
-	}
-	s.tell(nil, "earlier", "%d nodes of an earlier start still run; stopping them", len(alive))
-	stopInOrder(rush, alive, s.plan.Config.Cluster.DrainTimeout, s.plan.View.Event)
-	for _, r := range alive {
-		if err := r.Forget(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // step does what is due.
 func (s *Supervisor) step(beside, rush context.Context, now time.Time) {
 	for _, c := range s.children {
@@ -264,45 +230,6 @@ func (s *Supervisor) fail(format string, args ...any) {
 	s.failures = append(s.failures, fmt.Sprintf(format, args...))
 }
 
-// start begins a node's process.
-func (s *Supervisor) start(c *child, now time.Time) {
-	if c.command == nil {
-		s.follower.begin(c.Name)
-	}
-	log, err := openLog(filepath.Join(s.plan.Config.LogDir(), c.Name+".log"))
-	if err == nil {
-		err = c.start(s.plan, log, now)
-		err = errors.Join(err, log.Close()) // the process has its own descriptor
-	}
-	if err != nil {
-		s.rest(c, now, err.Error())
-		return
-	}
-	s.tell(c, "started", "started, pid %d", c.running.PID)
-	s.beside.Add(1)
-	go func() { // ends with the process: Run does not return before
-		defer s.beside.Done()
-		s.ends <- c.wait()
-	}()
-}
-
-// look asks a node how it is, beside.
-func (s *Supervisor) look(beside context.Context, c *child) {
-	c.looking = true
-	pid := c.running.PID
-	s.beside.Add(1)
-	go func() { // ends within askWithin
-		defer s.beside.Done()
-		ctx, cancel := context.WithTimeout(beside, askWithin)
-		defer cancel()
-		l := lookAt(ctx, s.plan.Config.RunDir(), c.Name, pid)
-		select {
-		case s.looks <- l:
-		case <-beside.Done():
-		}
-	}()
-}
-
 // looked takes in what a node said.
 func (s *Supervisor) looked(l look) {
 	for _, c := range s.children {
@@ -314,33 +241,6 @@ func (s *Supervisor) looked(l look) {
 			s.tell(c, "ready", "ready after %.1fs", time.Since(c.started).Seconds())
 		}
 	}
-}
-
-// login tries to log in through the gates, beside, after a pause.
-func (s *Supervisor) login(beside context.Context, pause time.Duration) {
-	var gates []node.Running
-	for _, c := range s.children {
-		if c.Has(node.RoleGate) {
-			gates = append(gates, c.running)
-		}
-	}
-	s.beside.Add(1)
-	go func() { // ends within loginEvery + askWithin
-		defer s.beside.Done()
-		var err error
-		if len(gates) > 0 && s.plan.Login != nil {
-			err = sleep(beside, pause)
-			if err == nil {
-				ctx, cancel := context.WithTimeout(beside, askWithin)
-				defer cancel()
-				err = s.plan.Login(ctx, gates)
-			}
-		}
-		select {
-		case s.logins <- err:
-		case <-beside.Done():
-		}
-	}()
 }
 
 // loggedIn takes in how the login went; after a failure it is tried again.
@@ -418,51 +318,6 @@ func (s *Supervisor) rest(c *child, now time.Time, why string) {
 	s.tell(c, "died", "died (%s), starts again in %s%s", why, pause, last)
 }
 
-// certify tells the registry of a death, beside, until it has heard.
-func (s *Supervisor) certify(beside context.Context, dead node.Running) {
-	if s.plan.Certify == nil || dead.Incarnation == 0 {
-		return
-	}
-	s.beside.Add(1)
-	go func() { // ends when the registry knows, or would have found out by itself
-		defer s.beside.Done()
-		ctx, cancel := context.WithTimeout(beside, 2*s.plan.Config.Cluster.Lease)
-		defer cancel()
-		for {
-			err := s.plan.Certify(ctx, dead)
-			if err == nil || sleep(ctx, certifyEvery) != nil {
-				return
-			}
-		}
-	}()
-}
-
-// beginStop asks the nodes to end, in order, beside; it does nothing the second time.
-func (s *Supervisor) beginStop(rush context.Context, why string) {
-	if s.phase >= stopping {
-		return
-	}
-	s.tell(nil, "stopping", "%s", why)
-	if s.phase < playing && s.plan.Once > 0 && len(s.failures) == 0 {
-		s.fail("stopped before it was ready: %s", s.missing())
-	}
-	s.phase = stopping
-	var alive []node.Running
-	for _, c := range s.children {
-		if c.state == running {
-			alive = append(alive, c.running)
-		} else {
-			c.state = ended
-		}
-	}
-	s.beside.Add(1)
-	go func() { // ends when the last node has
-		defer s.beside.Done()
-		tell := func(e Event) { s.told <- e }
-		s.stopped <- stopInOrder(rush, alive, s.plan.Config.Cluster.DrainTimeout, tell)
-	}()
-}
-
 // allStopped waits for the last processes to be reaped, and ends.
 func (s *Supervisor) allStopped(beside context.Context, hung []string) {
 	for !s.every(func(c *child) bool { return c.state != running }) {
@@ -498,18 +353,3 @@ func (s *Supervisor) rows() []Row {
 	}
 	return rows
 }
-
-// sleep waits, unless ctx ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// environment is the supervisor's own, with more.
-func environment(more []string) []string { return append(os.Environ(), more...) }

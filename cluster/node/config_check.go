@@ -351,7 +351,8 @@ func (r *reading) checkLimits() {
 			advise("make it at least as large")
 	}
 	if need := g.ReplyMax + wire.HeaderSize; need > g.QueueBytes {
-		r.wrong(r.value("gate.queue_bytes"), "gate.reply_max, %s, does not fit into gate.queue_bytes, %s",
+		r.wrong(r.value("gate.queue_bytes"),
+			"gate.reply_max, %s, does not fit into gate.queue_bytes, %s",
 			Bytes(g.ReplyMax), Bytes(g.QueueBytes)).
 			advise("make the queue larger, or the replies smaller")
 	}

@@ -88,7 +88,7 @@ var keys = [...]key{
 		"A session over its rate for so long is closed.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.RateGrace }},
 	{"gate.bad_seqs", "3", number(1, 1000),
-		"The so-manieth request whose seq does not rise closes a session.",
+		"So many requests whose seq does not rise close a session.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.BadSeqs }},
 	{"gate.requests", "256", number(1, 100000),
 		"Open requests of one session; one more: OVERLOADED.",

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/fireflyrt/firefly/cluster/node"
+)
+
+// This file is what a supervisor lets happen beside its own goroutine, because it takes time:
+// processes that run, questions to nodes, logins, certificates, the stop. Each reports through one
+// of the supervisor's channels, and Run waits for all of them before it returns.
+
+// clearEarlier ends what an earlier supervisor left running and certifies the deaths it did not
+// see.
+func (s *Supervisor) clearEarlier(beside, rush context.Context) error {
+	dir := s.plan.Config.RunDir()
+	earlier, err := node.ReadRunning(dir)
+	if err != nil {
+		return err
+	}
+	var alive []node.Running
+	for _, r := range earlier {
+		if r.Alive() {
+			alive = append(alive, r)
+			continue
+		}
+		s.certify(beside, r)
+		if err := r.Forget(dir); err != nil {
+			return err
+		}
+	}
+	if len(alive) == 0 {
+		return nil
+	}
+	s.tell(nil, "earlier", "%d nodes of an earlier start still run; stopping them", len(alive))
+	stopInOrder(rush, alive, s.plan.Config.Cluster.DrainTimeout, s.plan.View.Event)
+	for _, r := range alive {
+		if err := r.Forget(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start begins a node's process.
+func (s *Supervisor) start(c *child, now time.Time) {
+	if c.command == nil {
+		s.follower.begin(c.Name)
+	}
+	log, err := openLog(filepath.Join(s.plan.Config.LogDir(), c.Name+".log"))
+	if err == nil {
+		err = c.start(s.plan, log, now)
+		err = errors.Join(err, log.Close()) // the process has its own descriptor
+	}
+	if err != nil {
+		s.rest(c, now, err.Error())
+		return
+	}
+	s.tell(c, "started", "started, pid %d", c.running.PID)
+	s.beside.Add(1)
+	go func() { // ends with the process: Run does not return before
+		defer s.beside.Done()
+		s.ends <- c.wait()
+	}()
+}
+
+// look asks a node how it is, beside.
+func (s *Supervisor) look(beside context.Context, c *child) {
+	c.looking = true
+	pid := c.running.PID
+	s.beside.Add(1)
+	go func() { // ends within askWithin
+		defer s.beside.Done()
+		ctx, cancel := context.WithTimeout(beside, askWithin)
+		defer cancel()
+		l := lookAt(ctx, s.plan.Config.RunDir(), c.Name, pid)
+		select {
+		case s.looks <- l:
+		case <-beside.Done():
+		}
+	}()
+}
+
+// login tries to log in through the gates, beside, after a pause.
+func (s *Supervisor) login(beside context.Context, pause time.Duration) {
+	var gates []node.Running
+	for _, c := range s.children {
+		if c.Has(node.RoleGate) {
+			gates = append(gates, c.running)
+		}
+	}
+	s.beside.Add(1)
+	go func() { // ends within loginEvery + askWithin
+		defer s.beside.Done()
+		var err error
+		if len(gates) > 0 && s.plan.Login != nil {
+			err = sleep(beside, pause)
+			if err == nil {
+				ctx, cancel := context.WithTimeout(beside, askWithin)
+				defer cancel()
+				err = s.plan.Login(ctx, gates)
+			}
+		}
+		select {
+		case s.logins <- err:
+		case <-beside.Done():
+		}
+	}()
+}
+
+// certify tells the registry of a death, beside, until it has heard.
+func (s *Supervisor) certify(beside context.Context, dead node.Running) {
+	if s.plan.Certify == nil || dead.Incarnation == 0 {
+		return
+	}
+	s.beside.Add(1)
+	go func() { // ends when the registry knows, or would have found out by itself
+		defer s.beside.Done()
+		ctx, cancel := context.WithTimeout(beside, 2*s.plan.Config.Cluster.Lease)
+		defer cancel()
+		for {
+			err := s.plan.Certify(ctx, dead)
+			if err == nil || sleep(ctx, certifyEvery) != nil {
+				return
+			}
+		}
+	}()
+}
+
+// beginStop asks the nodes to end, in order, beside; it does nothing the second time.
+func (s *Supervisor) beginStop(rush context.Context, why string) {
+	if s.phase >= stopping {
+		return
+	}
+	s.tell(nil, "stopping", "%s", why)
+	if s.phase < playing && s.plan.Once > 0 && len(s.failures) == 0 {
+		s.fail("stopped before it was ready: %s", s.missing())
+	}
+	s.phase = stopping
+	var alive []node.Running
+	for _, c := range s.children {
+		if c.state == running {
+			alive = append(alive, c.running)
+		} else {
+			c.state = ended
+		}
+	}
+	s.beside.Add(1)
+	go func() { // ends when the last node has
+		defer s.beside.Done()
+		tell := func(e Event) { s.told <- e }
+		s.stopped <- stopInOrder(rush, alive, s.plan.Config.Cluster.DrainTimeout, tell)
+	}()
+}
+
+// sleep waits, unless ctx ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
