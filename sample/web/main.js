@@ -87,6 +87,8 @@ function connection(state, why, entered) {
       panel.veil(true, "You are flying in another window.", "", true);
     } else panel.door(sentence(why));
   } else if (state === "waiting" || state === "connecting") {
+    const c = client; // the gate may come back elsewhere
+    if (state === "waiting") gateAddress().then((url) => { c.url = url; }, () => {});
     if (entered) lost = setTimeout(() => panel.veil(true), VEIL_AFTER);
     else if (state === "waiting") panel.door("The meadow does not answer yet; trying again…");
   }
@@ -225,4 +227,5 @@ window.meadow = {
 
 panel.muted(sound.muted);
 panel.known(names());
+panel.busy(false); // until now a click would have come too early
 requestAnimationFrame(frame);
