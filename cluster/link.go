@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -95,9 +94,6 @@ func (l *Link) Listen(r Receiver) (address string, err error) {
 		}
 	}()
 	l.remote.Start()
-	if err := l.serving(); err != nil {
-		return "", err
-	}
 	l.news = l.system.EventStream.Subscribe(func(event any) {
 		if e, ok := event.(*remote.EndpointConnectedEvent); ok {
 			l.receiver.Connected(e.Address)
@@ -113,25 +109,6 @@ func free(address string) error {
 		return err
 	}
 	return l.Close()
-}
-
-// serving waits until connections are taken: Start does not say when. The first bytes of a connection are the
-// server's own greeting; hanging up in order after them is how load balancers look whether it lives.
-func (l *Link) serving() error {
-	conn, err := net.DialTimeout("tcp", l.system.Address(), linkDialFor)
-	if err != nil {
-		return fmt.Errorf("cluster: link does not answer: %w", err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(linkAnswer))
-	if _, err := conn.Read(make([]byte, 1)); err != nil {
-		return fmt.Errorf("cluster: link does not answer: %w", err)
-	}
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		return fmt.Errorf("cluster: link does not answer: %w", err)
-	}
-	io.Copy(io.Discard, conn)
-	return nil
 }
 
 // withOneTry keeps remote from blocking its queue for 10 s on a dead address.

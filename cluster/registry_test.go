@@ -149,6 +149,7 @@ func TestEtcdsRestartCostsAPauseAndMovesNothing(t *testing.T) {
 	one := registered(t, o, w, "game-1", "game")
 	registered(t, o, w, "game-2", "game")
 	until(t, "each has its half", sharesAre(gate, halves))
+	until(t, "game-1 knows it", sharesAre(one, halves))
 	owners := fmt.Sprint(gate.View().Roles["game"].Owners)
 	shard := shardOf(one, "game-1")
 	began := time.Now()

@@ -454,3 +454,49 @@ func TestAnEnvelopeForAFormerOwnerIsPassedOn(t *testing.T) {
 		t.Fatalf("the next owner got %v", got)
 	}
 }
+
+func TestAnEnvelopeNeverEntersAStreamByAnOldPicture(t *testing.T) {
+	w, gate, one, two := trio(t, 19)
+	seen := gate.picture.Load()
+	p := seen.peers[one.Self().Incarnation]
+	if got := p.send(oneWay("ann", 0), seen); got != sent {
+		t.Fatalf("by the current picture: %v", got)
+	}
+	two.Close()
+	w.registry.Certify(two.Self().Incarnation)
+	w.advance(10 * time.Millisecond)
+	if got := p.send(oneWay("ann", 0), seen); got != stale {
+		t.Fatalf("by an old picture: %v", got)
+	}
+}
+
+func TestWhatFollowsDoesNotOvertakeWhatWaits(t *testing.T) {
+	w, gate, one, _ := trio(t, 20)
+	id := owned(t, one)
+	shard := actors.KindName("player").Ref(id).Shard(16)
+	current := func() bool { return true }
+	gate.parking("game").add(oneWay(id, 0), shard, 0, w.now, current) // as if its owner had been away
+	gate.Route(oneWay(id, 1))
+	w.advance(time.Second)
+	gate.Route(oneWay(id, 2))
+	w.settle()
+	wantInOrder(t, one.take(), 3)
+}
+
+func TestAPeersReturnWithinAMinuteGoesOnWithTheSameStream(t *testing.T) {
+	w, gate, one, _ := trio(t, 21)
+	id := owned(t, one)
+	gate.Route(oneWay(id, 0))
+	w.advance(time.Second)
+	w.registry.Cut(one.Self().Incarnation, true)
+	w.advance(DefaultLease + time.Second) // its record is gone
+	gate.Route(oneWay(id, 1))             // waits: its owner is no member
+	w.registry.Cut(one.Self().Incarnation, false)
+	w.advance(2 * time.Second)
+	gate.Route(oneWay(id, 2))
+	w.advance(time.Second)
+	wantInOrder(t, one.take(), 3)
+	if p, _ := gate.View().Member("game-1"); p == nil || gate.picture.Load().byName["game-1"].in.position().stream == 0 {
+		t.Error("the stream did not survive")
+	}
+}

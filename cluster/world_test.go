@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -34,6 +35,7 @@ func (l *lentLink) Listen(r Receiver) (string, error) {
 }
 
 func TestMain(m *testing.M) {
+	var greetings []net.Conn
 	for range cap(links) {
 		l, err := NewLink("127.0.0.1:0", slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -44,6 +46,17 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		links <- &lentLink{l, address}
+		greeted, err := net.Dial("tcp", address) // once it greets, it has looked at the logger for the last time
+		if err != nil {
+			panic(err)
+		}
+		if _, err := greeted.Read(make([]byte, 1)); err != nil {
+			panic(err)
+		}
+		greetings = append(greetings, greeted)
+	}
+	for _, c := range greetings {
+		c.Close()
 	}
 	code := m.Run()
 	for range len(links) {
