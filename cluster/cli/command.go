@@ -61,7 +61,7 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	config := root.PersistentFlags().String("config", "runtime.toml", "the cluster's description")
 	root.AddCommand(t.upCommand(config), t.nodeCommand(config), t.checkCommand(config),
-		t.psCommand(config), t.stopCommand(config))
+		t.psCommand(config), t.stopCommand(config), t.botsCommand(config))
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 		args := c.Args
@@ -155,4 +155,24 @@ func (t *tool) stopCommand(config *string) *cobra.Command {
 			return t.stop(*config, strings.Join(args, ""))
 		},
 	}
+}
+
+func (t *tool) botsCommand(config *string) *cobra.Command {
+	var n int
+	var length time.Duration
+	var seed uint64
+	var json bool
+	c := &cobra.Command{
+		Use:   "bots -n 200 -for 10s",
+		Short: "Play with bots, on the cluster that is up or one of their own; 1 if anything goes wrong",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return t.bots(*config, n, length, seed, json)
+		},
+	}
+	c.Flags().IntVarP(&n, "number", "n", 50, "how many")
+	c.Flags().DurationVar(&length, "for", 10*time.Second, "how long")
+	c.Flags().Uint64Var(&seed, "seed", 1, "of the bots' luck")
+	c.Flags().BoolVar(&json, "json", false, "the result as one JSON object")
+	return c
 }

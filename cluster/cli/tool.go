@@ -10,7 +10,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/gate/client"
 )
 
 // The exit codes of every verb.
@@ -28,7 +30,11 @@ type tool struct {
 	// certify tells the registry that a process has ended; nil: nobody is told.
 	certify func(ctx context.Context, c *node.Config, dead node.Running) error
 	// login logs in through the gates.
-	login    func(ctx context.Context, gates []node.Running) error
+	login func(ctx context.Context, gates []node.Running) error
+	// catalogue and bot are what `bots` plays with; a nil bot: the game has none.
+	catalogue wire.Catalogue
+	bot       func(b *client.Bot) error
+
 	binary   string // what `up` installs and starts; "": this program
 	env      []string
 	out, err io.Writer
@@ -54,7 +60,8 @@ func exitCode(err error) int {
 func (t *tool) load(path string) (*node.Config, error) {
 	c, err := node.Load(path, t.kinds)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, misuse{fmt.Errorf("there is no %s; begin where it is, or name it: --config FILE", path)}
+		return nil, misuse{fmt.Errorf("there is no %s; go where it is, or name it: --config FILE",
+			path)}
 	}
 	return c, err
 }

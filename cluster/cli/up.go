@@ -88,8 +88,8 @@ func checkPorts(ctx context.Context, c *node.Config, nodes []node.NodeConfig) er
 			return nil
 		}
 		if sleep(ctx, aliveEvery) != nil {
-			return fmt.Errorf("cli: another program listens where a node should; stop it, or change %s:\n  %s",
-				c.Path, strings.Join(taken, "\n  "))
+			return fmt.Errorf("cli: another program listens where a node should; stop it, "+
+				"or change %s:\n  %s", c.Path, strings.Join(taken, "\n  "))
 		}
 	}
 }

@@ -133,7 +133,7 @@ var keys = [...]key{
 		"Networks without limits per address (10.0.0.0/8); loopback is one.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.Trusted }},
 	{"gate.origins", "", anything,
-		"Web origins that may open a WebSocket beside loopback's.",
+		"Hosts of pages that may connect, beside the gate's own and loopback; * is any.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.Origins }},
 
 	{"actors.mailbox", "10000", number(16, 1000000),
