@@ -17,8 +17,9 @@ type slot interface {
 	load(cells, parts map[string]json.RawMessage) error
 	// collect appends what a flush must write and forgets that it is dirty, but not what it gave away.
 	collect(cells, parts map[string]json.RawMessage) error
-	restore() // what was collected was not written: it is dirty again
-	confirm() // what was collected is durable
+	restore()  // what was collected was not written: it is dirty again
+	confirm()  // what was collected is durable
+	peek() any // a copy of the contents
 }
 
 // A Cell is one value of an entity's state. Its contents live between turns; T is flat, so that a copy shares nothing.
@@ -123,6 +124,8 @@ func (c *Cell[T]) restore() {
 }
 
 func (c *Cell[T]) confirm() { c.given = false }
+
+func (c *Cell[T]) peek() any { return c.now }
 
 // checkFlat refuses, with the path to it, whatever a copy of the type would share with its original.
 func (p *Props) checkFlat(cell string, t reflect.Type) {

@@ -241,3 +241,24 @@ func (s *System) Report() Report {
 	}
 	return r
 }
+
+// Peek copies a cell (its T, or a map of its rows) out of an entity that runs here. It is for tests, while nothing runs.
+func (s *System) Peek(ref Ref, cell string) (contents any, running bool) {
+	st := s.stripe(ref)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	p := st.processes[ref]
+	if p == nil {
+		return nil, false
+	}
+	n, ok := p.body.(*entity)
+	if !ok || !n.active {
+		return nil, false
+	}
+	for _, c := range n.props.cells {
+		if c.cellName() == cell {
+			return c.peek(), true
+		}
+	}
+	return nil, false
+}

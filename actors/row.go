@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -224,6 +225,8 @@ func (m *Map[K, V]) restore() {
 }
 
 func (m *Map[K, V]) confirm() { clear(m.given) }
+
+func (m *Map[K, V]) peek() any { return maps.Clone(m.rows) }
 
 func formatKey[K cmp.Ordered](k K) string { return fmt.Sprint(k) }
 

@@ -87,3 +87,14 @@ func (b *Blueprint) KindRoles() []KindRole {
 	}
 	return all
 }
+
+// Schema is what a database must hold for this app.
+func (b *Blueprint) Schema(shards int) persist.Schema {
+	schema := persist.Schema{Shards: shards}
+	for _, k := range b.Kinds {
+		if role, kept := b.Stored[k.Name]; kept {
+			schema.Kinds, schema.Roles = append(schema.Kinds, k.Name), append(schema.Roles, role)
+		}
+	}
+	return schema
+}

@@ -160,13 +160,7 @@ func (p *process) openDatabase(ctx context.Context) (persist.Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema := persist.Schema{Shards: p.config.Cluster.Shards}
-	for _, k := range p.blueprint.Kinds {
-		if role, kept := p.blueprint.Stored[k.Name]; kept {
-			schema.Kinds, schema.Roles = append(schema.Kinds, k.Name), append(schema.Roles, role)
-		}
-	}
-	if err := db.Migrate(ctx, schema); err != nil {
+	if err := db.Migrate(ctx, p.blueprint.Schema(p.config.Cluster.Shards)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	level, err := db.Level(ctx)
