@@ -125,7 +125,8 @@ func New(o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{o: o, self: o.Self, began: o.Clock.Now(), record: &Record{}, writing: map[string]int64{}, lapsed: true}
+	c := &Cluster{o: o, self: o.Self, began: o.Clock.Now(), record: &Record{}, writing: map[string]int64{},
+		lapsed: true}
 	c.coordinator = coordinator{me: o.Self.Incarnation, shards: o.Shards, lease: o.Lease, expected: o.Expected,
 		draw: o.Draw}
 	c.picture.Store(&picture{view: c.record.view()})

@@ -259,7 +259,8 @@ func TestChangesNameWhatWasLostAndWhatHasANewOwner(t *testing.T) {
 
 func TestAViewHoldsOfEachNameTheNewestLifeAndNoDead(t *testing.T) {
 	r := &Record{Dead: map[uint64]bool{3: true}, Members: []Member{
-		{Name: "b", Incarnation: 1}, {Name: "a", Incarnation: 2}, {Name: "c", Incarnation: 3}, {Name: "b", Incarnation: 4}}}
+		{Name: "b", Incarnation: 1}, {Name: "a", Incarnation: 2}, {Name: "c", Incarnation: 3},
+		{Name: "b", Incarnation: 4}}}
 	lives := map[string]uint64{}
 	for _, m := range r.view().Members {
 		lives[m.Name] = m.Incarnation

@@ -4,9 +4,29 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"time"
+)
+
+// RegistryOptions say where the registry is and which cluster's.
+type RegistryOptions struct {
+	Endpoints []string // host:port of etcd's nodes
+	Cluster   string   // several clusters may share an etcd
+	Lease     time.Duration
+	Log       *slog.Logger
+}
+
+func (o *RegistryOptions) prefix() string { return "/firefly/" + o.Cluster + "/" } // a slash: /a/ does not see /ab/
+
+// Keys, behind the prefix.
+const (
+	keyMembers     = "members/" // + incarnation -> Member, under its lease
+	keyOwners      = "owners/"  // + role -> Assignment
+	keyDead        = "dead/"    // + incarnation -> nothing
+	keyCoordinator = "coordinator"
 )
 
 // etcdState is what the keys of a cluster hold, at one revision.

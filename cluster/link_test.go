@@ -173,11 +173,11 @@ func TestARealConnectionThatIsCutLosesAndDoublesNothing(t *testing.T) {
 	for i := range n {
 		gate.Route(oneWay("ann", i))
 		if i%600 == 300 {
-			until(t, "some arrive", func() bool { game.mu.Lock(); defer game.mu.Unlock(); return len(game.got) > i/2 })
+			until(t, "some arrive", func() bool { return game.count() > i/2 })
 			x.cut()
 		}
 	}
-	until(t, "all have arrived", func() bool { game.mu.Lock(); defer game.mu.Unlock(); return len(game.got) >= n })
+	until(t, "all have arrived", func() bool { return game.count() >= n })
 	wantInOrder(t, game.take(), n)
 	p := gate.Report().Peers[0]
 	t.Logf("%d batches sent again, %d came twice", p.Resent, game.Report().Peers[0].Doubled)
@@ -192,7 +192,7 @@ func TestANewLifeOfAPeerGetsNothingOfTheOldAndRequestsAreAnswered(t *testing.T) 
 	for i := range uint64(10) {
 		gate.Route(request(gate, "ann", i+1))
 	}
-	until(t, "the requests arrive", func() bool { game.mu.Lock(); defer game.mu.Unlock(); return len(game.got) == 10 })
+	until(t, "the requests arrive", func() bool { return game.count() == 10 })
 	game.Close()
 	for i := range 5 {
 		gate.Route(oneWay("ann", i)) // into the void between two lives
@@ -212,7 +212,7 @@ func TestANewLifeOfAPeerGetsNothingOfTheOldAndRequestsAreAnswered(t *testing.T) 
 	registry.Certify(game.Self().Incarnation)
 	until(t, "the new life owns all", func() bool { return ready(gate, again) })
 	gate.Route(request(gate, "ann", 11))
-	until(t, "a new request arrives", func() bool { again.mu.Lock(); defer again.mu.Unlock(); return len(again.got) > 0 })
+	until(t, "a new request arrives", func() bool { return again.count() > 0 })
 	if got := again.take(); len(got) != 1 || got[0].Request != 11 {
 		t.Errorf("the new life got %v", got)
 	}
@@ -287,15 +287,18 @@ func TestBadBytesCostTheirConnectionAndNothingElse(t *testing.T) {
 	}
 	until(t, "the odd one is known", func() bool { return game.View().lives(42) })
 	torn := batch{from: 42, to: game.Self().Incarnation, stream: 1, seq: 1, name: "odd-1"}
+	odd := func(change func(*remote.MessageBatch)) *remote.RemoteMessage {
+		return parcel(linkName, linkType, wrapperspb.Bytes(nil), change)
+	}
 	cases := map[string]*remote.RemoteMessage{
 		"no batch":             parcel(linkName, linkType, wrapperspb.Bytes([]byte("rubbish")), nil),
 		"a torn envelope":      parcel(linkName, linkType, wrapperspb.Bytes(append(torn.appendHead(nil), 9, 9)), nil),
 		"another process":      parcel("EndpointSupervisor", linkType, wrapperspb.Bytes(nil), nil),
 		"an order to stop":     parcel(linkName, "actor.Stop", &actor.Stop{}, nil),
-		"a target beyond":      parcel(linkName, linkType, wrapperspb.Bytes(nil), func(b *remote.MessageBatch) { b.Envelopes[0].Target = 7 }),
-		"a negative type":      parcel(linkName, linkType, wrapperspb.Bytes(nil), func(b *remote.MessageBatch) { b.Envelopes[0].TypeId = -1 }),
-		"a sender from beyond": parcel(linkName, linkType, wrapperspb.Bytes(nil), func(b *remote.MessageBatch) { b.Envelopes[0].Sender = 3 }),
-		"a hole":               parcel(linkName, linkType, wrapperspb.Bytes(nil), func(b *remote.MessageBatch) { b.Targets[0] = nil }),
+		"a target beyond":      odd(func(b *remote.MessageBatch) { b.Envelopes[0].Target = 7 }),
+		"a negative type":      odd(func(b *remote.MessageBatch) { b.Envelopes[0].TypeId = -1 }),
+		"a sender from beyond": odd(func(b *remote.MessageBatch) { b.Envelopes[0].Sender = 3 }),
+		"a hole":               odd(func(b *remote.MessageBatch) { b.Targets[0] = nil }),
 		"nothing":              {},
 	}
 	for what, m := range cases {
@@ -308,11 +311,12 @@ func TestBadBytesCostTheirConnectionAndNothingElse(t *testing.T) {
 		}
 	}
 	client, _ := intruder(t, game.Self().Link)
-	if _, err := client.ListProcesses(t.Context(), &remote.ListProcessesRequest{}); status.Code(err) != codes.PermissionDenied {
+	_, err := client.ListProcesses(t.Context(), &remote.ListProcessesRequest{})
+	if status.Code(err) != codes.PermissionDenied {
 		t.Errorf("a unary call ended with %v", err)
 	}
 	gate.Route(oneWay("ann", 0))
-	until(t, "the node still serves", func() bool { game.mu.Lock(); defer game.mu.Unlock(); return len(game.got) == 1 })
+	until(t, "the node still serves", func() bool { return game.count() == 1 })
 }
 
 func TestAPanicBehindTheLinkCostsTheConnectionOnly(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -22,16 +21,7 @@ const (
 	certificate   = 10 * time.Minute       // how long a death certificate is kept; absence says the same by then
 )
 
-// RegistryOptions say where the registry is and which cluster's.
-type RegistryOptions struct {
-	Endpoints []string // host:port of etcd's nodes
-	Cluster   string   // several clusters may share an etcd
-	Lease     time.Duration
-	Log       *slog.Logger
-}
-
-func (o *RegistryOptions) prefix() string { return "/firefly/" + o.Cluster + "/" } // a slash: /a/ does not see /ab/
-
+// dial makes a client; it does not need etcd to be up yet.
 func (o *RegistryOptions) dial() (*clientv3.Client, error) {
 	c, err := clientv3.New(clientv3.Config{Endpoints: o.Endpoints, DialTimeout: registryCall, Logger: zap.NewNop(),
 		DialOptions: reconnectSoon(), DialKeepAliveTime: linkAlive, DialKeepAliveTimeout: linkAnswer})
@@ -40,14 +30,6 @@ func (o *RegistryOptions) dial() (*clientv3.Client, error) {
 	}
 	return c, nil
 }
-
-// Keys, behind the prefix.
-const (
-	keyMembers     = "members/" // + incarnation -> Member, under its lease
-	keyOwners      = "owners/"  // + role -> Assignment
-	keyDead        = "dead/"    // + incarnation -> nothing
-	keyCoordinator = "coordinator"
-)
 
 // EtcdRegistry is the Registry on etcd.
 //
@@ -297,7 +279,8 @@ func (y *EtcdRegistry) Assign(d Decree, done func(error)) {
 			conditions = append(conditions, y.coordinates())
 		}
 		for _, incarnation := range d.Absent {
-			conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(y.memberKey(incarnation)), "=", 0))
+			key := y.memberKey(incarnation)
+			conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(key), "=", 0))
 		}
 		return y.commit(ctx, conditions, put)
 	})
@@ -306,8 +289,9 @@ func (y *EtcdRegistry) Assign(d Decree, done func(error)) {
 // Leave removes the member, as Registry says.
 func (y *EtcdRegistry) Leave(without []Decree, done func(error)) {
 	y.async(done, func(ctx context.Context) error {
+		resign := []clientv3.Op{clientv3.OpDelete(y.prefix + keyCoordinator)}
 		ops := []clientv3.Op{clientv3.OpDelete(y.memberKey(y.member.Incarnation)),
-			clientv3.OpTxn([]clientv3.Cmp{y.coordinates()}, []clientv3.Op{clientv3.OpDelete(y.prefix + keyCoordinator)}, nil)}
+			clientv3.OpTxn([]clientv3.Cmp{y.coordinates()}, resign, nil)}
 		var conditions []clientv3.Cmp
 		for _, d := range without {
 			unchanged, put, err := y.decree(d)

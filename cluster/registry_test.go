@@ -56,7 +56,8 @@ func registered(t *testing.T, o RegistryOptions, w *Network, name, role string) 
 	n.Cluster, err = New(Options{
 		Self:   Member{Name: name, Incarnation: incarnation, Roles: []string{role}},
 		Shards: 16, Lease: o.Lease, Expected: map[string]int{"game": 2}, Registry: registry,
-		Carrier: w.Node(name + incarnationText(incarnation)), Clock: real{}, Scheduler: real{}, Log: o.Log, Draw: NewIncarnation,
+		Carrier: w.Node(name + incarnationText(incarnation)), Clock: real{}, Scheduler: real{}, Log: o.Log,
+		Draw: NewIncarnation,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -485,7 +485,7 @@ func TestWhatFollowsDoesNotOvertakeWhatWaits(t *testing.T) {
 
 func TestAPeersReturnWithinAMinuteGoesOnWithTheSameStream(t *testing.T) {
 	w, gate, one, _ := trio(t, 21)
-	id := owned(t, one)
+	id, began := owned(t, one), gate.picture.Load().byName["game-1"].since
 	gate.Route(oneWay(id, 0))
 	w.advance(time.Second)
 	w.registry.Cut(one.Self().Incarnation, true)
@@ -496,7 +496,7 @@ func TestAPeersReturnWithinAMinuteGoesOnWithTheSameStream(t *testing.T) {
 	gate.Route(oneWay(id, 2))
 	w.advance(time.Second)
 	wantInOrder(t, one.take(), 3)
-	if p, _ := gate.View().Member("game-1"); p == nil || gate.picture.Load().byName["game-1"].in.position().stream == 0 {
+	if p := gate.picture.Load().byName["game-1"]; p.since != began {
 		t.Error("the stream did not survive")
 	}
 }

@@ -185,6 +185,13 @@ func (h *actorsHere) Placement(k actors.KindName) (actors.Placement, bool) {
 	return actors.Placement{}, false
 }
 
+// count is how many were delivered since the last take.
+func (h *actorsHere) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.got)
+}
+
 // take returns what was delivered, and forgets it.
 func (h *actorsHere) take() []*actors.Envelope {
 	h.mu.Lock()
