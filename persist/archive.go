@@ -47,7 +47,7 @@ func (l Limits) orDefault() Limits {
 type Options struct {
 	Database    Database // migrated for all Kinds
 	Incarnation uint64
-	Kinds       map[actors.KindName]string // the kinds that are kept, and the role that each lives in
+	Kinds       map[actors.KindName]string // what is kept, and the role where it lives
 	Clock       actors.Clock
 	Scheduler   actors.Scheduler
 	Log         *slog.Logger

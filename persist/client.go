@@ -252,7 +252,8 @@ func (c *Client) saveRequest(t actors.Tenure, m *save) (*actors.Envelope, error)
 		}
 	}
 	if bytes > MaxChange {
-		return nil, actors.TooBig.Refuse("the change is %d bytes, the bound is %d", bytes, MaxChange)
+		return nil, actors.TooBig.Refuse("the change is %d bytes, the bound is %d", bytes,
+			MaxChange)
 	}
 	return request(keeperOf(t), NumberSave, m)
 }

@@ -100,7 +100,8 @@ func loadSoon(c *persist.Client, ref actors.Ref) (actors.Snapshot, error) {
 }
 
 // saveSoon sends the same version until somebody knows what became of it.
-func saveSoon(c *persist.Client, ref actors.Ref, change actors.Change, unknown *atomic.Int64) error {
+func saveSoon(c *persist.Client, ref actors.Ref, change actors.Change,
+	unknown *atomic.Int64) error {
 	for {
 		if err := saveNow(c, ref, change); !errors.Is(err, actors.ErrUnknown) {
 			return err

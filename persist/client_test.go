@@ -1,0 +1,85 @@
+package persist_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/persist"
+)
+
+func TestALoadWaitsFiveSecondsForAKeeper(t *testing.T) {
+	w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: -1})
+	g := w.game(gameA, 1)
+	w.away = true
+	found, missed := g.begin("ann"), w.game(gameB, 1).begin("ann")
+	w.advance(3 * time.Second)
+	found.is(t, "")
+	w.away = false
+	w.advance(time.Second)
+	found.is(t, "ok")
+	missed.is(t, "ok")
+	w.away = true
+	missed = w.game(gameB+1, 9).begin("ann")
+	w.advance(5 * time.Second)
+	missed.is(t, "STORE_UNAVAILABLE")
+}
+
+func TestARefusalAfterAnUnknownOutcomeOfTheSameVersionIsUnknown(t *testing.T) {
+	w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: -1})
+	g := w.game(gameA, 1)
+	g.load("ann")
+	w.moods.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) (
+		[]persist.Outcome, error) {
+		return nil, fmt.Errorf("reset: %w", persist.ErrUnclear)
+	}
+	first := g.save("ann", 1, true, `{}`)
+	w.advance(2 * time.Second)
+	first.is(t, "STORE_UNKNOWN")
+	w.moods.beforeAny = func() error { return persist.ErrDown }
+	w.advance(time.Second)
+	second := g.save("ann", 1, true, `{}`)
+	w.advance(2 * time.Second)
+	second.is(t, "STORE_UNKNOWN")
+	w.moods.write, w.moods.beforeAny = nil, nil
+	w.advance(5 * time.Second)
+	third := g.save("ann", 1, true, `{}`)
+	w.settle()
+	third.is(t, "ok")
+}
+
+func TestWhatNoStoreTakesIsRefusedBeforeItIsSent(t *testing.T) {
+	w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: -1})
+	g := w.game(gameA, 1)
+	g.load("ann")
+	big := g.save("ann", 1, true, `"`+strings.Repeat("x", persist.MaxChange)+`"`)
+	big.is(t, "TOO_BIG")
+	g.save("ann", 2, true, `{}`, strings.Repeat("k", persist.MaxPart+1)+"=1").is(t, "STORE_REFUSED")
+	edge := g.save("ann", 3, true, `{}`, strings.Repeat("k", persist.MaxPart)+"=1")
+	w.settle()
+	edge.is(t, "ok")
+}
+
+func TestUnknownKindsAndNumbersAreRefused(t *testing.T) {
+	w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: -1})
+	g := w.game(gameA, 1)
+	var err error
+	dragon := actors.KindName("dragon").Ref("x")
+	g.Load(dragon, g.tenure, func(_ actors.Snapshot, e error) { err = e })
+	w.settle()
+	is(t, strings.Contains(fmt.Sprint(err), "STORE_REFUSED"), true)
+	var codes []actors.Code
+	for _, e := range []*actors.Envelope{
+		{Type: actors.Message, To: persist.KeeperKind.Ref("1"), Number: 29},
+		{Type: actors.Message, To: persist.KeeperKind.Ref("1"), Number: persist.NumberSave,
+			Body: []byte("{")},
+	} {
+		w.sys.Request(e, time.Second, func(answer *actors.Envelope) {
+			codes = append(codes, answer.Refusal().Code)
+		})
+	}
+	w.settle()
+	is(t, fmt.Sprint(codes), "[UNKNOWN_NUMBER BAD_BODY]")
+}
