@@ -242,7 +242,8 @@ func (s *System) Report() Report {
 	return r
 }
 
-// Peek copies a cell (its T, or a map of its rows) out of an entity that runs here. It is for tests, while nothing runs.
+// Peek copies a cell (its T, or a map of its rows) out of an entity that runs here. It is for tests, while nothing
+// else runs.
 func (s *System) Peek(ref Ref, cell string) (contents any, running bool) {
 	st := s.stripe(ref)
 	st.mu.Lock()

@@ -28,7 +28,7 @@ type App struct {
 	Game    Module
 	Modules []Module
 
-	// Authenticate says whom a ticket in Hello stands for; nil: there are no tickets, clients log in by a Public number.
+	// Authenticate says whom a ticket in Hello stands for; nil: no tickets, clients log in by a Public number.
 	Authenticate func(ctx context.Context, ticket string) (actors.Ref, error)
 
 	Web        fs.FS  // the browser client, served at / by the admin node; nil: none

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -194,7 +193,8 @@ func Expect[M any](c *Client) M {
 			}
 		}
 		if waited >= time.Second {
-			c.w.t.Fatalf("no push of %v within a second; there were %d others", reflect.TypeFor[M](), len(c.pushes))
+			var wanted M
+			c.w.t.Fatalf("no push of %T within a second; there were %d others", wanted, len(c.pushes))
 		}
 		c.w.Advance(step)
 	}

@@ -1,5 +1,5 @@
-// Package replay is the test kit: a World is a whole cluster in one goroutine and in virtual time. Its nodes are made by
-// the same composition root as in production, of the same code; clock, scheduler, registry, network and database are
+// Package replay is the test kit: a World is a whole cluster in one goroutine and in virtual time. Its nodes are made
+// by the same composition root as in production, of the same code; clock, scheduler, registry, network and database are
 // replaced there, and clients need no sockets.
 //
 // It promises that a World needs no sleep and no port, and that its seed decides every order that is free.
@@ -167,8 +167,8 @@ func (w *World) Now() time.Time { return w.loop.now }
 // Advance lets time pass: everything that is ready runs, and every timer in between goes off in its turn.
 func (w *World) Advance(d time.Duration) { w.loop.advance(d) }
 
-// Crash kills a node as kill -9 would, and starts it again: what it had not flushed is gone, and, if it was the gate, so
-// are its sessions. It returns when the cluster has recovered.
+// Crash kills a node as kill -9 would, and starts it again: what it had not flushed is gone, and, if it was the gate,
+// so are its sessions. It returns when the cluster has recovered.
 func (w *World) Crash(name string) {
 	w.t.Helper()
 	m := w.nodes[name]
