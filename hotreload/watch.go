@@ -20,8 +20,12 @@ func (s *Set) Start() {
 	if !s.source.live {
 		return
 	}
+	s.begin(newEyes(s), pollEvery)
+}
+
+func (s *Set) begin(e *eyes, poll time.Duration) {
 	s.stop, s.done = make(chan struct{}), make(chan struct{})
-	go s.watch(newEyes(s))
+	go s.watch(e, poll)
 }
 
 // Stop ends the watching and waits for its end. The tables stay readable.
@@ -34,14 +38,14 @@ func (s *Set) Stop() {
 }
 
 // watch looks at the files when an event or a changed stamp says so, until Stop.
-func (s *Set) watch(e *eyes) {
+func (s *Set) watch(e *eyes, every time.Duration) {
 	defer close(s.done)
 	defer e.close()
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(every)
 	defer poll.Stop()
+	stamp := s.source.stamp()
 	look := time.NewTimer(0) // at once: a save between Open and Start made no event
 	defer look.Stop()
-	stamp := ""
 	for {
 		select {
 		case <-s.stop:

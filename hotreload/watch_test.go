@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,7 +125,7 @@ func TestAGoodSaveIsLiveWithinASecond(t *testing.T) {
 	d.save("prices.csv", "item,gold\nlamp,5\n")
 	until(t, time.Second, "the renamed price", costs(s, p, 5))
 	d.write("prices.csv", "item,gold\nlamp,6") // no end of line
-	until(t, time.Second, "the price in an unended line", costs(s, p, 6))
+	until(t, 2*time.Second, "the price in an unended line", costs(s, p, 6))
 	if n := d.log.count("tables reloaded"); n != 3 {
 		t.Errorf("%d reloads for 3 saves", n)
 	}
@@ -144,13 +145,24 @@ func TestWithoutEventsPollingFindsTheSave(t *testing.T) {
 	t.Parallel()
 	p, d := prices(), newDir(t, map[string]string{"prices.csv": lampFor3})
 	s := d.open(p)
-	s.stop, s.done = make(chan struct{}), make(chan struct{})
-	go s.watch(&eyes{}) // as where the system has no watches left
+	s.begin(&eyes{}, pollEvery) // as where the system has no watches left
 	defer s.Stop()
 	d.write("prices.csv", "item,gold\nlamp,4\n")
 	until(t, 2*time.Second, "the first look", costs(s, p, 4))
 	d.write("prices.csv", "item,gold\nlamp,5\n")
 	until(t, 2*time.Second, "the price", costs(s, p, 5))
+}
+
+func TestWithoutPollingEventsFindTheSave(t *testing.T) {
+	t.Parallel()
+	p, d := prices(), newDir(t, map[string]string{"prices.csv": lampFor3})
+	s := d.open(p)
+	s.begin(newEyes(s), time.Hour)
+	defer s.Stop()
+	d.write("prices.csv", "item,gold\nlamp,4\n")
+	until(t, 2*time.Second, "the first look", costs(s, p, 4))
+	d.save("prices.csv", "item,gold\nlamp,5\n")
+	until(t, time.Second, "the price", costs(s, p, 5))
 }
 
 func TestABrokenFileChangesNothingAndIsReportedOnce(t *testing.T) {
@@ -219,11 +231,17 @@ func TestADirectoryThatWasReplacedIsStillWatched(t *testing.T) {
 	d.try(os.Mkdir(sub, 0o700))
 	d.write("shop/prices.csv", lampFor3)
 	p := CSV("shop/prices.csv", byItem)
-	s := d.watch(p)
+	s := d.open(p)
+	e := newEyes(s)
+	s.begin(e, pollEvery)
+	defer s.Stop()
 	d.try(os.Rename(sub, sub+".old"))
 	d.try(os.Mkdir(sub, 0o700))
 	d.write("shop/prices.csv", "item,gold\nlamp,4\n")
 	until(t, 3*time.Second, "the price in the new directory", costs(s, p, 4))
+	until(t, 3*time.Second, "events of the new directory", func() bool {
+		return slices.Contains(e.watcher.WatchList(), sub)
+	})
 }
 
 func TestWhatIsBuiltInIsReadWhereTheDirectoryIsNot(t *testing.T) {
@@ -241,5 +259,21 @@ func TestWhatIsBuiltInIsReadWhereTheDirectoryIsNot(t *testing.T) {
 	}
 	if err := s.Reload(); err != nil {
 		t.Errorf("reloading what is built in: %v", err)
+	}
+}
+
+func TestStopWaitsForTheWatchingToEnd(t *testing.T) {
+	t.Parallel()
+	p, d := prices(), newDir(t, map[string]string{"prices.csv": lampFor3})
+	s := d.open(p)
+	s.Start()
+	s.Stop()
+	select {
+	case <-s.done:
+	default:
+		t.Error("Stop returned and the goroutine runs on")
+	}
+	if !costs(s, p, 3)() {
+		t.Error("the tables went away with the watching")
 	}
 }

@@ -38,8 +38,8 @@ func operate(t *testing.T, change ...func(*Options)) *operated {
 	s := &operated{t: t, reports: meadow(time.Now())}
 	o := Options{
 		Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Report: func() Report { return s.reports[0] },
-		Ready:  func() error { return s.unready },
+		Report: func() Report { return s.all(nil)[0] },
+		Ready:  s.ready,
 		Console: &Console{
 			Web: fstest.MapFS{
 				"index.html":   {Data: []byte("<h1>Meadow</h1>")},
@@ -76,6 +76,19 @@ func (s *operated) all(context.Context) []Report {
 	return s.reports
 }
 
+// now changes what the nodes say.
+func (s *operated) now(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+func (s *operated) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unready
+}
+
 func (s *operated) reload(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,9 +122,10 @@ func (s *operated) ask(
 	for _, c := range change {
 		c(r)
 	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	direct := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: stay,
 		Timeout:       10 * time.Second,
 	}
 	answer, err := direct.Do(r)
@@ -133,7 +147,8 @@ func (s *operated) expect(
 	s.t.Helper()
 	answer, text := s.ask(method, path, body, change...)
 	if answer.StatusCode != status || !strings.Contains(text, in) {
-		s.t.Errorf("%s %s: %d, want %d with %q in\n%s", method, path, answer.StatusCode, status, in, text)
+		s.t.Errorf("%s %s: %d, want %d with %q in\n%s", method, path, answer.StatusCode,
+			status, in, text)
 	}
 	return answer
 }
@@ -158,17 +173,19 @@ func meadow(now time.Time) []Report {
 		"connections": 213}
 	gate.Answers = map[string]uint64{"RATE_LIMITED": 31, "UNKNOWN_NUMBER": 2}
 	gate.Closes = map[string]uint64{"DISCONNECTED": 1902, "SLOW_CLIENT": 4}
-	game.Actors, game.Kinds = 319, map[string]int{"player": 212, "room": 104, "board": 1, "login": 2}
+	game.Actors = 319
+	game.Kinds = map[string]int{"player": 212, "room": 104, "board": 1, "login": 2}
 	game.Messages, game.Deepest, game.Whose = 1_733_002, 3, "room/3.4"
 	game.Mishaps = map[string]uint64{"late_total": 12, "expired_total": 1}
+	const us = time.Microsecond
 	game.Numbers = []Number{
-		{101, "Login", "login", 2114, 0, 410 * time.Microsecond, 2 * time.Millisecond, 9 * time.Millisecond},
-		{201, "Move", "room", 1_501_220, 0, 11 * time.Microsecond, 61 * time.Microsecond, 4 * time.Millisecond},
-		{202, "Collect", "room", 88_120, 0, 14 * time.Microsecond, 90 * time.Microsecond, 5 * time.Millisecond},
-		{301, "Buy", "player", 940, 3, 2 * time.Millisecond, 14 * time.Millisecond, 81 * time.Millisecond},
-		{401, "Say", "player", 5120, 0, 20 * time.Microsecond, 130 * time.Microsecond, time.Millisecond},
+		{101, "Login", "login", 2114, 0, 410 * us, 2000 * us, 9000 * us},
+		{201, "Move", "room", 1_501_220, 0, 11 * us, 61 * us, 4000 * us},
+		{202, "Collect", "room", 88_120, 0, 14 * us, 90 * us, 5000 * us},
+		{301, "Buy", "player", 940, 3, 2000 * us, 14_000 * us, 81_000 * us},
+		{401, "Say", "player", 5120, 0, 20 * us, 130 * us, 1000 * us},
 	}
-	store.Store = &Store{Dirty: 41, Pending: 12, Oldest: 640 * time.Millisecond, Hits: 20113, Misses: 1801,
+	store.Store = &Store{Dirty: 41, Pending: 12, Oldest: 640_000 * us, Hits: 20113, Misses: 1801,
 		Counters: map[string]int64{"writes_total": 120_334, "batches_total": 4011}}
 	return []Report{gate, game, store, at("admin-1", "admin")}
 }

@@ -11,7 +11,8 @@ func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {
 		"[::1]:9480", "[::1]", "ops.example", "Ops.Example:443"} {
 		s.expect(200, "ok", "GET", "/healthz", "", host(name))
 	}
-	for _, name := range []string{"evil.example", "127.0.0.1.evil.example", "localhost.evil.example",
+	for _, name := range []string{"evil.example", "127.0.0.1.evil.example",
+		"localhost.evil.example",
 		"10.0.0.1", "ops.example.evil.example:80", "169.254.169.254"} {
 		for _, path := range []string{"/", "/healthz", "/metrics", "/play.json", "/admin/",
 			"/admin/report.json"} {

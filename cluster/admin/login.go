@@ -36,7 +36,7 @@ type login struct {
 	until  time.Time
 }
 
-// mint makes the next token and tells the console.
+// mint makes the first token and tells the console.
 func (l *logins) mint() {
 	l.mu.Lock()
 	l.token = rand.Text() // 130 bits: nothing to guess
@@ -45,21 +45,30 @@ func (l *logins) mint() {
 	l.announce(token)
 }
 
-// exchange takes a token for a login, once.
+// exchange takes the token for a login, and tells the console the next.
 func (l *logins) exchange(token string) (login, bool) {
-	l.mu.Lock()
-	if l.token == "" || !same(token, l.token) {
-		l.mu.Unlock()
+	made, next := l.add(token)
+	if next == "" {
 		return login{}, false
 	}
-	made := login{cookie: rand.Text(), csrf: rand.Text(), until: l.now().Add(loginFor)}
-	if l.token = ""; len(l.held) == maxLogins {
+	l.announce(next)
+	return made, true
+}
+
+// add uses the token up. Without a next one, it was not the token.
+func (l *logins) add(token string) (made login, next string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.token == "" || !same(token, l.token) {
+		return login{}, ""
+	}
+	made = login{cookie: rand.Text(), csrf: rand.Text(), until: l.now().Add(loginFor)}
+	if len(l.held) == maxLogins {
 		l.held = l.held[1:]
 	}
 	l.held = append(l.held, made)
-	l.mu.Unlock()
-	l.mint()
-	return made, true
+	l.token = rand.Text()
+	return made, l.token
 }
 
 // of finds the login whose cookie a request carries.

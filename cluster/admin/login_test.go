@@ -26,7 +26,8 @@ func TestReloadWantsAPostALoginAndTheSecretOfThePage(t *testing.T) {
 	s := operate(t)
 	cookie, csrf := s.loggedIn()
 	const path = "/admin/reload"
-	if got := s.expect(405, "POST_WANTED", "GET", path, "", cookie, csrf); got.Header.Get("Allow") != "POST" {
+	got := s.expect(405, "POST_WANTED", "GET", path, "", cookie, csrf)
+	if got.Header.Get("Allow") != "POST" {
 		t.Error("it does not say what is allowed")
 	}
 	s.expect(401, "LOGIN_WANTED", "POST", path, "")
@@ -45,7 +46,7 @@ func TestReloadWantsAPostALoginAndTheSecretOfThePage(t *testing.T) {
 	if s.reloads != 1 {
 		t.Errorf("%d reloads", s.reloads)
 	}
-	s.refuse = errors.New("sample/tables/prices.csv:3:8: gold is \"x\"; write a number")
+	s.now(func() { s.refuse = errors.New("prices.csv:3:8: gold is \"x\"; write a number") })
 	s.expect(409, `prices.csv:3:8: gold is \"x\"; write a number`, "POST", path, "", cookie, csrf)
 }
 
@@ -53,7 +54,8 @@ func TestATokenWorksOnceAndTheConsoleShowsTheNext(t *testing.T) {
 	t.Parallel()
 	s := operate(t)
 	first := s.token()
-	if want := "http://" + s.Addr() + "/admin/#token=" + first; s.printed[0] != want || len(first) < 26 {
+	want := "http://" + s.Addr() + "/admin/#token=" + first
+	if s.printed[0] != want || len(first) < 26 {
 		t.Errorf("the console shows %q", s.printed[0])
 	}
 	s.expect(401, "TOKEN_REFUSED", "POST", "/admin/login", "")
@@ -72,7 +74,8 @@ func TestTheCookieStaysBetweenBrowserAndServer(t *testing.T) {
 	s := operate(t)
 	answer, _ := s.ask("POST", "/admin/login", s.token())
 	c := answer.Cookies()[0]
-	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/admin/" || c.MaxAge != 12*3600 {
+	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode ||
+		c.Path != "/admin/" || c.MaxAge != 12*3600 {
 		t.Errorf("cookie %+v", c)
 	}
 }

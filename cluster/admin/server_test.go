@@ -18,7 +18,7 @@ func TestHealthAndReadinessAreTwoThings(t *testing.T) {
 	s := operate(t)
 	s.expect(200, "ok", "GET", "/healthz", "")
 	s.expect(200, "ready", "GET", "/readyz", "")
-	s.unready = errNotYet
+	s.now(func() { s.unready = errNotYet })
 	s.expect(503, "waiting for the gate", "GET", "/readyz", "")
 	s.expect(200, "ok", "GET", "/healthz", "")
 }
@@ -27,9 +27,10 @@ func TestMetricsAreTheNodesReport(t *testing.T) {
 	t.Parallel()
 	s := operate(t)
 	for i, lines := range [][]string{
-		{`firefly_up{build="",node="gate-1",roles="gate"} 1`, "firefly_ready 1", "firefly_sessions 212",
-			"firefly_gate_frames_in_total 1.904113e+06", "# TYPE firefly_gate_frames_in_total counter",
-			"# TYPE firefly_gate_connections gauge", `firefly_gate_answers_total{code="RATE_LIMITED"} 31`,
+		{`firefly_up{build="",node="gate-1",roles="gate"} 1`, "firefly_ready 1",
+			"firefly_sessions 212", "firefly_gate_frames_in_total 1.904113e+06",
+			"# TYPE firefly_gate_frames_in_total counter", "# TYPE firefly_gate_connections gauge",
+			`firefly_gate_answers_total{code="RATE_LIMITED"} 31`,
 			`firefly_gate_closes_total{code="SLOW_CLIENT"} 4`, "go_goroutines",
 			"process_resident_memory_bytes"},
 		{`firefly_actors{kind="player"} 212`, "firefly_mailbox_deepest 3",
@@ -37,10 +38,11 @@ func TestMetricsAreTheNodesReport(t *testing.T) {
 			`firefly_message_errors_total{kind="player",name="Buy",number="301"} 3`,
 			`firefly_message_seconds{kind="player",name="Buy",number="301",quantile="0.99"} 0.014`,
 			`firefly_mishaps_total{how="late_total"} 12`, "firefly_tables_broken 0"},
-		{"firefly_persist_oldest_seconds 0.64", "firefly_persist_dirty 41", "firefly_persist_pending 12",
+		{"firefly_persist_oldest_seconds 0.64", "firefly_persist_dirty 41",
+			"firefly_persist_pending 12",
 			"firefly_persist_cache_hits_total 20113", "firefly_persist_writes_total 120334"},
 	} {
-		s.reports[0] = meadow(time.Now())[i]
+		s.now(func() { s.reports = meadow(time.Now())[i:] })
 		_, text := s.ask("GET", "/metrics", "")
 		for _, line := range lines {
 			if !strings.Contains(text, "\n"+line) {
@@ -67,7 +69,8 @@ func TestThePageOfTheGameMayReachItsGateAndNothingElse(t *testing.T) {
 
 func TestAStrangeGateAddressCannotWidenThePolicy(t *testing.T) {
 	t.Parallel()
-	for _, ws := range []string{"", "http://evil.example", "ws://a;script-src *", "ws://a b", "::"} {
+	for _, ws := range []string{"", "http://evil.example", "ws://a;script-src *", "ws://a b",
+		"::"} {
 		if got := socketOrigin(ws); got != "" {
 			t.Errorf("%q became %q", ws, got)
 		}
@@ -99,7 +102,9 @@ func TestANodeWithoutTheAdminRoleShowsNoPages(t *testing.T) {
 func TestTheReportHoldsEveryNodeAlsoTheMissing(t *testing.T) {
 	t.Parallel()
 	s := operate(t)
-	s.reports = append(s.reports, Missing("game-2", []string{"game"}, "no answer for 2 s"))
+	s.now(func() {
+		s.reports = append(s.reports, Missing("game-2", []string{"game"}, "no answer for 2 s"))
+	})
 	for _, text := range []string{`"node":"gate-1"`, `"sessions":212`, `"kinds":{"board":1,`,
 		`"p99_ns":14000000`, `"node":"game-2","roles":["game"],"state":"missing"`} {
 		s.expect(200, text, "GET", "/admin/report.json", "")
@@ -135,31 +140,47 @@ func TestTheAdminPageLoadsNothingFromElsewhere(t *testing.T) {
 
 func TestThePageShowsTheNodesInARealBrowser(t *testing.T) {
 	s := operate(t)
-	s.reports = append(s.reports, Missing("game-2", []string{"game"}, "no answer for 2 s"))
-	s.reports[1].Tables.LastError = "sample/tables/prices.csv:3:6: gold is \"x\"; write a number"
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	dom, err := exec.CommandContext(ctx, browser(t, exec.LookPath), "--headless", "--no-sandbox",
-		"--disable-gpu", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
-		"--virtual-time-budget=3000", "--dump-dom", "http://"+s.Addr()+"/admin/").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.now(func() {
+		s.reports = append(s.reports, Missing("game-2", []string{"game"}, "no answer for 2 s"))
+		s.reports[1].Tables.LastError = "prices.csv:3:6: gold is \"x\"; write a number"
+	})
+	seen := s.browse("/admin/")
 	for _, text := range []string{"gate-1", "game-2 does not answer. no answer for 2 s",
-		"1 of 5 nodes not ready, act now", "prices.csv:3:6", ">Collect<", ">1,501,220<", "14.0 ms"} {
-		if !strings.Contains(string(dom), text) {
-			t.Errorf("the page lacks %q\n%s", text, dom)
+		"1 of 5 nodes not ready, act now", "prices.csv:3:6", ">Collect<", ">88,120<", "14.0 ms",
+		`<button id="reload" hidden="">`} {
+		if !strings.Contains(seen, text) {
+			t.Errorf("the page lacks %q\n%s", text, seen)
 		}
 	}
+	seen = s.browse("/admin/#token=" + s.token())
+	const button = `<button id="reload">Reload tables</button>`
+	if !strings.Contains(seen, button) || len(s.printed) != 2 {
+		t.Errorf("the address on the console does not log in\n%s", seen)
+	}
+}
+
+// browse opens a page in a real browser and returns what it holds after a while.
+func (s *operated) browse(path string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dom, err := exec.CommandContext(ctx, browser(s.t, exec.LookPath), "--headless", "--no-sandbox",
+		"--disable-gpu", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+s.t.TempDir(),
+		"--virtual-time-budget=3000", "--dump-dom", "http://"+s.Addr()+path).Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(dom)
 }
 
 func TestOffLoopbackIsAChoice(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]string{
-		":0":          "admin: address :0 is not loopback: list the names it is called by",
-		"0.0.0.0:0":   "admin: address 0.0.0.0:0 is not loopback: list the names it is called by",
-		"nonsense":    `admin: address "nonsense": address nonsense: missing port in address; write host:port`,
+		":0":        "admin: address :0 is not loopback: list the names it is called by",
+		"0.0.0.0:0": "admin: address 0.0.0.0:0 is not loopback: list the names it is called by",
+		"nonsense": `admin: address "nonsense": address nonsense: missing port in address; ` +
+			`write host:port`,
 		"10.0.0.1:80": "admin: address 10.0.0.1:80 is not loopback: list the names it is called by",
 	} {
 		if _, err := Listen(Options{Addr: addr}); err == nil || err.Error() != want {

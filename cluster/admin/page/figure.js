@@ -3,6 +3,7 @@
 export const count = n => (n || 0).toLocaleString('en');
 
 export function perSecond(n) {
+  if (n === null) return '–'; // not known yet
   if (!n) return '0';
   return n < 10 ? n.toFixed(1) : count(Math.round(n));
 }

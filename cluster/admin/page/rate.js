@@ -17,15 +17,15 @@ export class Rates {
       }
       node.rate = this.kept.get(node.node);
     }
-    const sum = pick => cluster.nodes.reduce((all, n) => all + (pick(n) || 0), 0);
+    const sum = pick => total(cluster.nodes.map(pick));
+    cluster.numbers = merge(cluster.nodes);
     cluster.sum = {
       sessions: sum(n => n.sessions),
       actors: sum(n => n.actors),
-      messages: sum(n => n.rate.messages),
+      messages: total(cluster.numbers.map(n => n.rate)),
       errors: sum(n => n.rate.errors),
       oldest: Math.max(0, ...cluster.nodes.map(n => n.store?.oldest_ns || 0)),
     };
-    cluster.numbers = merge(cluster.nodes);
     cluster.sum.slowest = cluster.numbers.reduce((a, b) => b.p99 > (a?.p99 || 0) ? b : a, null);
     this.past.push({ ...cluster.sum, p99: cluster.sum.slowest?.p99 || 0 });
     this.past = this.past.slice(-120);
@@ -34,8 +34,14 @@ export class Rates {
   }
 }
 
+// total adds what is known; null: nothing is.
+function total(values) {
+  const known = values.filter(v => v !== null && v !== undefined);
+  return known.length ? known.reduce((a, b) => a + b, 0) : null;
+}
+
 function between(last, now) {
-  const none = { messages: 0, errors: 0, cpu: null, numbers: new Map() };
+  const none = { messages: null, errors: null, cpu: null, numbers: new Map() };
   if (!last || last.incarnation !== now.incarnation || last.pid !== now.pid) return none;
   const seconds = (Date.parse(now.at) - Date.parse(last.at)) / 1000;
   if (!(seconds > 0)) return none;
@@ -62,10 +68,10 @@ function merge(nodes) {
   for (const node of nodes) {
     for (const n of node.numbers || []) {
       const sum = all.get(key(n)) || { number: n.number, name: n.name, kind: n.kind,
-        count: 0, rate: 0, errors: 0, p50: 0, p99: 0, max: 0 };
+        count: 0, rate: null, errors: 0, p50: 0, p99: 0, max: 0 };
       sum.count += n.count;
       sum.errors += n.errors;
-      sum.rate += node.rate.numbers.get(key(n)) || 0;
+      if (node.rate.numbers.has(key(n))) sum.rate += node.rate.numbers.get(key(n));
       sum.p50 = Math.max(sum.p50, n.p50_ns);
       sum.p99 = Math.max(sum.p99, n.p99_ns);
       sum.max = Math.max(sum.max, n.max_ns);

@@ -39,9 +39,11 @@ function drawVerdict(cluster, problems) {
   list.replaceChildren(...problems.map(p => {
     const item = document.createElement('li');
     const word = document.createElement('b');
+    const what = document.createElement('span');
     item.className = p.level;
     word.textContent = { bad: '✖ bad', warn: '▲ look' }[p.level];
-    item.append(word, ' ' + p.text);
+    what.textContent = p.text;
+    item.append(word, what);
     return item;
   }));
 }
@@ -49,7 +51,8 @@ function drawVerdict(cluster, problems) {
 function drawCards({ sum, past }) {
   const slow = sum.slowest;
   card('sessions', 'Sessions', count(sum.sessions), '', past.map(p => p.sessions));
-  card('messages', 'Messages per second', perSecond(sum.messages), '', past.map(p => p.messages));
+  card('messages', 'Messages handled per second', perSecond(sum.messages), '',
+    past.map(p => p.messages));
   card('errors', 'Failures per second', perSecond(sum.errors), '', past.map(p => p.errors));
   card('actors', 'Actors', count(sum.actors), '', past.map(p => p.actors));
   card('slowest', 'Slowest p99', slow ? duration(slow.p99) : '–',
@@ -76,6 +79,7 @@ function card(id, label, figure, note, curve) {
   text(box.querySelector('.label'), label);
   text(box.querySelector('.figure'), figure);
   text(box.querySelector('.note'), note);
+  curve = curve.filter(v => v !== null);
   const top = Math.max(...curve, 1e-9);
   const points = curve.map((v, i) => `${120 - curve.length + i},${(28 - 26 * v / top).toFixed(1)}`);
   box.querySelector('polyline').setAttribute('points', points.join(' '));
@@ -84,8 +88,9 @@ function card(id, label, figure, note, curve) {
 const stateClass = { ready: 'good', missing: 'bad' };
 
 function drawNodes(nodes) {
-  fill($('nodes'), ['<Node', '<State', '<Roles', 'Sessions', 'Actors', 'Messages/s', 'Failures/s',
-    'Fullest mailbox', 'CPU', 'Memory', 'Goroutines', 'Up', 'Process'], nodes.map(n => {
+  const head = ['<Node', '<State', '<Roles', 'Sessions', 'Actors', 'Messages/s', 'Failures/s',
+    'Fullest mailbox', 'CPU', 'Memory', 'Goroutines', 'Up', 'Process'];
+  fill($('nodes'), head, nodes.map(n => {
     const state = { text: n.state, cls: 'left state ' + (stateClass[n.state] || 'warn') };
     const lead = ['<' + n.node, state, '<' + (n.roles || []).join(' ')];
     if (n.state === 'missing') return { cls: 'gone', cells: [...lead, ...Array(10).fill('–')] };
