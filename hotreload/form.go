@@ -68,8 +68,8 @@ func columnsOf(t reflect.Type, f format, depth int) ([]column, error) {
 		if name == "" {
 			name = strings.ToLower(field.Name)
 		}
-		if options != "" && options != "optional" {
-			return nil, fmt.Errorf("field %s: option %q is unknown, the only one is optional",
+		if options != "" && options != "omitempty" {
+			return nil, fmt.Errorf("field %s: option %q is unknown, the only one is omitempty",
 				field.Name, options)
 		}
 		if slices.ContainsFunc(columns, func(c column) bool { return c.name == name }) {
@@ -80,7 +80,7 @@ func columnsOf(t reflect.Type, f format, depth int) ([]column, error) {
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", field.Name, err)
 		}
-		columns = append(columns, column{name, i, options == "optional", inner})
+		columns = append(columns, column{name, i, options == "omitempty", inner})
 	}
 	if len(columns) == 0 {
 		return nil, fmt.Errorf("%s has no field for a column", t)

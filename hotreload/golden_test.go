@@ -11,8 +11,8 @@ import (
 type price struct {
 	Item string
 	Gold int32
-	Rare bool          `csv:"is_rare,optional"`
-	Wait time.Duration `csv:"wait,optional"`
+	Rare bool          `csv:"is_rare,omitempty"`
+	Wait time.Duration `csv:"wait,omitempty"`
 }
 
 func byItem(p price) string { return p.Item }
@@ -29,9 +29,9 @@ func prices() *Table[string, price] {
 type drop struct {
 	Monster string   `json:"monster" toml:"monster"`
 	Items   []string `json:"items" toml:"items"`
-	Luck    float64  `json:"luck,optional" toml:"luck,optional"`
+	Luck    float64  `json:"luck,omitempty" toml:"luck,omitempty"`
 	At      *spot    `json:"-" toml:"-"`
-	Spot    spot     `json:"spot,optional" toml:"spot,optional"`
+	Spot    spot     `json:"spot,omitempty" toml:"spot,omitempty"`
 }
 
 type spot struct{ X, Y uint8 }

@@ -68,7 +68,7 @@ func names(tables []Declared) ([]string, error) {
 		case t.problem() != nil:
 			wrong = append(wrong, fmt.Errorf("hotreload: table %s: %w", name, t.problem()))
 		case !fs.ValidPath(name) || name == ".":
-			err := fmt.Errorf("hotreload: %q is no file; write dir/name.csv, without ..", name)
+			err := fmt.Errorf("hotreload: %q is no file; write it as dir/name.csv", name)
 			wrong = append(wrong, err)
 		case taken[name]:
 			err := fmt.Errorf("hotreload: table %s is declared twice; use one variable", name)

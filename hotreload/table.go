@@ -34,7 +34,7 @@ type Declared interface {
 //
 // Row is a struct. Its exported fields are the file's columns, named by a tag (`csv:"gold"`,
 // `json:"gold"`, `toml:"gold"`, as the format goes) or else by the field in lower case; "-" leaves
-// one out, and the option `csv:"note,optional"` lets a file do without it. Fields are strings,
+// one out, and the option `csv:"note,omitempty"` lets a file do without it. Fields are strings,
 // bools, numbers, time.Duration ("1m30s") and whatever implements encoding.TextUnmarshaler; in JSON
 // and TOML also structs and slices of these.
 type Table[K comparable, Row any] struct {

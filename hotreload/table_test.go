@@ -94,9 +94,9 @@ func TestWhatCannotBeDeclaredIsRefusedAllAtOnce(t *testing.T) {
 	want := `hotreload: table a.csv: field Where: csv cannot hold a *hotreload.spot
 hotreload: table b.csv: field B: column "a" is another field's already
 hotreload: table c.csv: a row is a struct, not int
-hotreload: "../d.csv" is no file; write dir/name.csv, without ..
+hotreload: "../d.csv" is no file; write it as dir/name.csv
 hotreload: table e.csv is declared twice; use one variable
-hotreload: table f.csv: field A: option "optionel" is unknown, the only one is optional
+hotreload: table f.csv: field A: option "optionel" is unknown, the only one is omitempty
 hotreload: table g.csv: struct {} has no field for a column
 hotreload: table h.csv: field Items: csv cannot hold a []string
 hotreload: table i.json: field Rings: `

@@ -38,7 +38,7 @@ func operate(t *testing.T, change ...func(*Options)) *operated {
 	s := &operated{t: t, reports: meadow(time.Now())}
 	o := Options{
 		Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Report: func() Report { return s.all(nil)[0] },
+		Report: func() Report { return s.all(context.Background())[0] },
 		Ready:  s.ready,
 		Console: &Console{
 			Web: fstest.MapFS{
