@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"time"
 
 	"github.com/fireflyrt/firefly/gate/client"
@@ -28,10 +26,10 @@ type robot struct {
 	light    int
 }
 
-// bot is one robot's life. It ends with an error when something was refused that should not be, or when an answer
-// belongs to somebody else's question.
+// bot is one robot's life. The seed of the run decides its name, so it may come back to what it had. It ends with an
+// error when something was refused that should not be, or when an answer belongs to somebody else's question.
 func bot(b *client.Bot) error {
-	r := &robot{Bot: b, name: fmt.Sprintf("bot%d_%s", b.Number, strconv.FormatInt(int64(os.Getpid()), 36))}
+	r := &robot{Bot: b, name: fmt.Sprintf("bot%d_%06x", b.Number, b.Rand.Uint32N(1<<24))}
 	room := fmt.Sprintf("%d,%d", b.Number%meadow.Columns, b.Number/meadow.Columns%meadow.Rows)
 	r.at = meadow.Within(room, 0.5, 0.5)
 	r.goal = r.at
@@ -92,6 +90,12 @@ func (r *robot) hear() {
 			r.goal = m.Spot
 		case *wallet.Balance:
 			r.sparks = m.Amount
+		case *Moved:
+			for _, b := range m.Bodies {
+				if b.Who == r.name {
+					r.light = b.Light
+				}
+			}
 		}
 	}
 }
