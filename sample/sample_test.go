@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -116,7 +118,7 @@ func TestASparkGoesToWhoeverFliesBy(t *testing.T) {
 
 func TestWhoeverFliesOverABorderIsInTheNextRoom(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		w := replay.NewWorld(t, App, replay.Seed(seed))
 		ann, bob := enter(w, "ann"), enter(w, "bob")
 		for _, room := range []string{"2,1", "2,2", "1,2", "1,1"} {
@@ -281,4 +283,31 @@ func TestTheBoardKeepsTheBest(t *testing.T) {
 	if _, kept := scores["p004"]; len(scores) != boardMost || kept {
 		t.Errorf("%d scores are kept, the worst of them: %v", len(scores), kept)
 	}
+}
+
+func TestANewPriceHoldsFromTheNextPurchase(t *testing.T) {
+	t.Parallel()
+	app, dir := App, t.TempDir()
+	app.TableDir = dir
+	price := func(sparks string) {
+		text := "item,name,light,sparks\nember,Ember,1," + sparks + "\n"
+		if err := os.WriteFile(filepath.Join(dir, "prices.csv"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	price("10")
+	w := replay.NewWorld(t, app)
+	ann := enter(w, "ann")
+	ann.earn(w, 9)
+	ann.Refused(&Buy{Item: "ember"}, wallet.Poor)
+	price("0")
+	if err := w.Reload(); err == nil {
+		t.Error("a light for nothing was taken for a price")
+	}
+	ann.Refused(&Buy{Item: "ember"}, wallet.Poor)
+	price("9")
+	if err := w.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	replay.Call[*Bought](ann.Client, &Buy{Item: "ember"})
 }
