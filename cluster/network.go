@@ -14,13 +14,14 @@ type Network struct {
 	mu     sync.Mutex
 	nodes  map[string]*networkNode
 	cut    map[[2]string]bool
+	drop   map[[2]string]int
 	queues map[[2]string][][]byte
 }
 
 // NewNetwork makes a network without nodes.
 func NewNetwork(s actors.Scheduler) *Network {
 	return &Network{scheduler: s, nodes: map[string]*networkNode{}, cut: map[[2]string]bool{},
-		queues: map[[2]string][][]byte{}}
+		drop: map[[2]string]int{}, queues: map[[2]string][][]byte{}}
 }
 
 // Node returns a carrier at this address.
@@ -38,6 +39,13 @@ func (w *Network) Cut(a, b string, cut bool) {
 			w.scheduler.Run(func() { n.receiver.Connected(pair[1]) })
 		}
 	}
+}
+
+// Drop lets the next n batches from one address to another be lost, and nobody learns of it.
+func (w *Network) Drop(from, to string, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drop[[2]string{from, to}] = n
 }
 
 // networkNode is one node's end of the network.
@@ -71,6 +79,10 @@ func (n *networkNode) Send(address string, b []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cut[pair] || w.nodes[address] == nil || w.nodes[n.address] != n {
+		return
+	}
+	if w.drop[pair] > 0 {
+		w.drop[pair]--
 		return
 	}
 	w.queues[pair] = append(w.queues[pair], b)

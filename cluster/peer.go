@@ -156,9 +156,7 @@ func (p *peer) ping() {
 func (p *peer) receive(h *batch) error {
 	now := p.c.o.Clock.Now()
 	p.heard.Store(p.c.elapsed(now))
-	if p.down.Swap(false) {
-		p.again()
-	}
+	p.down.Store(false) // what was not acknowledged is overdue, and is sent again at the next look
 	p.acknowledged(h, now)
 	p.in.mu.Lock()
 	defer p.in.mu.Unlock()

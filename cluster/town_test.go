@@ -362,6 +362,29 @@ func wantInOrder(t *testing.T, got []*actors.Envelope, n int) {
 	}
 }
 
+func TestWhatIsLostWithoutAWordIsSentAgain(t *testing.T) {
+	w, gate, one, _ := trio(t, 22)
+	id := owned(t, one)
+	w.network.Drop("gate-1", "game-1", 1)
+	gate.Route(oneWay(id, 0))
+	w.advance(resendFirst + 2*pingEvery)
+	wantInOrder(t, one.take(), 1)
+	for seed := range uint64(30) {
+		w, gate, one, _ := trio(t, seed)
+		id := owned(t, one)
+		for i := range 200 {
+			if w.luck.IntN(8) == 0 {
+				w.network.Drop("gate-1", "game-1", 1+w.luck.IntN(3))
+				w.network.Drop("game-1", "gate-1", 1+w.luck.IntN(3))
+			}
+			gate.Route(oneWay(id, i))
+			w.advance(time.Duration(w.luck.IntN(40)) * time.Millisecond)
+		}
+		w.advance(20 * time.Second)
+		wantInOrder(t, one.take(), 200)
+	}
+}
+
 func TestASilentPeersRequestsAreRefusedAndItsOpenOnesAnsweredWhenItIsGone(t *testing.T) {
 	w, gate, one, _ := trio(t, 15)
 	id := owned(t, one)
