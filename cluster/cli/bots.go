@@ -54,8 +54,8 @@ func (t *tool) bots(config string, n int, length time.Duration, seed uint64, jso
 	} else {
 		err = t.withCluster(ctx, rush, c, p.play)
 	}
-	if err != nil {
-		return err
+	if p.report.Bots == 0 {
+		return err // they did not come to play
 	}
 	if json {
 		writeJSON(t.out, p.report)
@@ -63,9 +63,9 @@ func (t *tool) bots(config string, n int, length time.Duration, seed uint64, jso
 		p.report.print(t.out)
 	}
 	if p.report.bad() {
-		return errBots
+		return errors.Join(errBots, err)
 	}
-	return nil
+	return err
 }
 
 // playable finds the nodes of a cluster that is up, once all of them are ready; none: it is down.

@@ -19,14 +19,14 @@ type botReport struct {
 	Rate       float64  `json:"messages_per_s"`
 	Requests   uint64   `json:"requests"`
 	Answers    uint64   `json:"answers"`
-	Refused    uint64   `json:"refused"` // answers that are refusals: being poor is one, and no error
+	Refused    uint64   `json:"refused"` // answers that say no, which is no error
 	Pushes     uint64   `json:"pushes"`
 	P50        float64  `json:"p50"`
 	P99        float64  `json:"p99"`
 	Max        float64  `json:"max"`
 	CPU        float64  `json:"server_cpu"`             // of all nodes of this machine
 	PerMessage float64  `json:"server_cpu_per_message"` // of all nodes together
-	Processes  int      `json:"server_processes"`       // 0: they run elsewhere, or one was restarted
+	Processes  int      `json:"server_processes"`       // 0: one was restarted
 	Errors     int      `json:"errors"`                 // bots that ended with one, and strays
 	Unanswered int      `json:"unanswered"`             // requests without an answer in time
 	Crossed    uint64   `json:"crossed"`                // answers that belong to another request
@@ -110,7 +110,8 @@ func (r botReport) bad() bool {
 func (r botReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%d bots for %.1fs: %.0f messages/s (requests %d, answers %d, pushes %d)\n",
 		r.Bots, r.Seconds, r.Rate, r.Requests, r.Answers, r.Pushes)
-	fmt.Fprintf(w, "answers: p50 %s  p99 %s  max %s\n", seconds(r.P50), seconds(r.P99), seconds(r.Max))
+	fmt.Fprintf(w, "answers: p50 %s  p99 %s  max %s\n",
+		seconds(r.P50), seconds(r.P99), seconds(r.Max))
 	if r.Processes > 0 {
 		fmt.Fprintf(w, "server CPU: %s a message (%.2fs in %d processes)\n",
 			seconds(r.PerMessage), r.CPU, r.Processes)
@@ -160,7 +161,8 @@ func (h *histogram) quantile(q float64) time.Duration {
 	}
 	for i := range h.buckets {
 		if sum += h.buckets[i].Load(); total > 0 && float64(sum) >= q*float64(total) {
-			return min(time.Duration(math.Exp2(float64(i+1)/perDoubling)), time.Duration(h.max.Load()))
+			upper := time.Duration(math.Exp2(float64(i+1) / perDoubling))
+			return min(upper, time.Duration(h.max.Load()))
 		}
 	}
 	return 0

@@ -32,6 +32,7 @@ type child struct {
 	command  *exec.Cmd
 	running  node.Running // as started, then as the run file says
 	started  time.Time
+	opened   bool      // its run file was there: it serves, though it may wait for others
 	wasReady bool      // ever, in this supervisor's life
 	readyAt  time.Time // of this process; zero: not yet
 	trouble  string    // why it is not ready
@@ -173,7 +174,7 @@ func (c *child) looked(l look, now time.Time) bool {
 		return false
 	}
 	if l.running.PID == l.pid {
-		c.running = l.running
+		c.running, c.opened = l.running, true
 	}
 	if l.err != nil {
 		c.trouble = l.err.Error()

@@ -164,7 +164,7 @@ func (t *tool) botsCommand(config *string) *cobra.Command {
 	var json bool
 	c := &cobra.Command{
 		Use:   "bots -n 200 -for 10s",
-		Short: "Play with bots, on the cluster that is up or one of their own; 1 if anything goes wrong",
+		Short: "Play with bots, on the cluster that is up or their own; 1 if anything goes wrong",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return t.bots(*config, n, length, seed, json)

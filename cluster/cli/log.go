@@ -47,7 +47,8 @@ const (
 	maxWarnings = 4
 )
 
-// warnings returns the warnings and errors that were logged since the last call.
+// warnings returns the warnings and errors that were logged since the last call, and where somebody
+// may log in to the admin page.
 func (f *follower) warnings(children []*child) []Event {
 	var events []Event
 	for _, c := range children {
@@ -56,6 +57,10 @@ func (f *follower) warnings(children []*child) []Event {
 		}
 		found := 0
 		for _, line := range f.read(c.Name) {
+			if _, url, ok := strings.Cut(line, "login_once="); ok {
+				events = append(events, Event{At: time.Now(), What: "admin", Node: c.Name,
+					PID: c.running.PID, Text: "admin page, once: " + strings.Trim(tidy(url), `"`)})
+			}
 			if text, ok := warning(line); ok && found < maxWarnings {
 				found++
 				events = append(events, Event{At: time.Now(), What: "log", Node: c.Name,
@@ -120,11 +125,16 @@ func (f *follower) last(name string) string {
 	if err != nil {
 		return ""
 	}
-	text, err := readAt(file, max(0, at.Size()-4<<10), at.Size())
+	text, err := readAt(file, max(0, at.Size()-maxFollow), at.Size())
 	if err != nil {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for _, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return tidy(line) // what follows is the stack
+		}
+	}
 	return tidy(lines[len(lines)-1])
 }
 

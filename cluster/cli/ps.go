@@ -54,7 +54,9 @@ func survey(ctx context.Context, c *node.Config, nodes []node.NodeConfig) ([]Row
 	var asked sync.WaitGroup
 	for i, n := range nodes {
 		rows[i] = Row{Node: n.Name, Roles: strings.Join(n.Roles, ","), State: "down"}
-		at := slices.IndexFunc(found, func(r node.Running) bool { return r.Name == n.Name && r.Alive() })
+		at := slices.IndexFunc(found, func(r node.Running) bool {
+			return r.Name == n.Name && r.Alive()
+		})
 		if at < 0 {
 			continue
 		}

@@ -16,8 +16,8 @@ type screen struct {
 	drawn  int // lines that stand there from the last time
 	rows   []Row
 	play   string
+	admin  string
 	recent []string
-	width  int
 }
 
 // maxRecent is how many events stay in sight.
@@ -32,9 +32,12 @@ func newView(w io.Writer, json bool) View {
 }
 
 func (s *screen) Event(e Event) {
-	if e.What == "play" {
+	switch e.What {
+	case "play":
 		s.play = e.Text
-	} else {
+	case "admin":
+		s.admin = e.Text
+	default:
 		s.recent = append(s.recent, e.At.Format("15:04:05 ")+e.String())
 		s.recent = s.recent[max(0, len(s.recent)-maxRecent):]
 	}
@@ -54,6 +57,9 @@ func (s *screen) draw() {
 	all := tableLines(s.rows)
 	if s.play != "" {
 		all = append(all, "", "  "+bold(s.play)+"   Ctrl-C stops everything")
+	}
+	if s.admin != "" {
+		all = append(all, "  "+s.admin)
 	}
 	if len(s.recent) > 0 {
 		all = append(append(all, ""), s.recent...)

@@ -49,7 +49,9 @@ func (t *tool) stop(config, name string) error {
 	if len(hung) > 0 {
 		return fmt.Errorf("cli: had to kill %s", strings.Join(hung, ", "))
 	}
-	fmt.Fprintf(t.out, "stopped %d nodes\n", len(alive))
+	for _, r := range alive {
+		fmt.Fprintf(t.out, "%s stopped\n", r.Name)
+	}
 	return nil
 }
 

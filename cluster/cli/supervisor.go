@@ -32,24 +32,23 @@ type Plan struct {
 
 // How often a supervisor looks at nodes, and how patient it is with those that die.
 const (
-	tickEvery     = 50 * time.Millisecond
-	readyEvery    = time.Second // between two looks at a node that was ready
-	askWithin     = 2 * time.Second
-	firstBackoff  = 200 * time.Millisecond
-	longBackoff   = 5 * time.Second
-	healthyAfter  = 30 * time.Second
-	certifyEvery  = 250 * time.Millisecond
-	loginEvery    = 100 * time.Millisecond
-	exitMisconfig = 2
-	maxFailures   = 20
-	waitEvery     = 3 * time.Second // between two lines that say who is waited for
+	tickEvery    = 50 * time.Millisecond
+	readyEvery   = time.Second // between two looks at a node that was ready
+	askWithin    = 2 * time.Second
+	firstBackoff = 200 * time.Millisecond
+	longBackoff  = 5 * time.Second
+	healthyAfter = 30 * time.Second
+	certifyEvery = 250 * time.Millisecond
+	loginEvery   = 100 * time.Millisecond
+	maxFailures  = 20
+	waitEvery    = 3 * time.Second // between two lines that say who is waited for
 )
 
 // A phase is how far a supervisor has come.
 type phase uint8
 
 const (
-	registryFirst phase = iota // the registry starts, the others wait for it
+	registryFirst phase = iota // the registry opens, the others wait for it
 	allStart                   // everything has been started, something is not ready yet
 	loggingIn                  // everything was ready, the first login is being tried
 	playing
@@ -169,7 +168,7 @@ func (s *Supervisor) step(beside, rush context.Context, now time.Time) {
 func (s *Supervisor) advance(beside, rush context.Context, now time.Time) {
 	switch s.phase {
 	case registryFirst:
-		if s.every(func(c *child) bool { return c.wasReady || !c.Has(node.RoleRegistry) }) {
+		if s.every(func(c *child) bool { return c.opened || !c.Has(node.RoleRegistry) }) {
 			s.phase = allStart
 			s.step(beside, rush, now)
 		}
@@ -296,12 +295,8 @@ func (s *Supervisor) childEnded(beside context.Context, e ending) {
 	case s.phase >= stopping:
 		c.state, c.failure = ended, e.text
 		s.tell(c, "died", "ended with %s", e.text)
-	case e.code == exitMisconfig && !c.wasReady:
-		c.state = ended
-		s.fail("%s does not accept its configuration: %s", c.Name, s.follower.last(c.Name))
-		s.tell(c, "refused", "does not accept its configuration: %s", s.follower.last(c.Name))
 	default:
-		s.rest(c, now, e.text)
+		s.rest(c, now, e.text+s.lastWords(c, e))
 	}
 }
 
@@ -311,11 +306,16 @@ func (s *Supervisor) rest(c *child, now time.Time, why string) {
 	if s.plan.Once > 0 {
 		s.fail("%s died (%s)", c.Name, why)
 	}
+	s.tell(c, "died", "died (%s), starts again in %s", why, pause)
+}
+
+// lastWords is what a process that ended by itself wrote last, and where the rest stands.
+func (s *Supervisor) lastWords(c *child, e ending) string {
 	last := s.follower.last(c.Name)
-	if last != "" {
-		last = "; its last words: " + last
+	if e.code < 0 || last == "" {
+		return ""
 	}
-	s.tell(c, "died", "died (%s), starts again in %s%s", why, pause, last)
+	return fmt.Sprintf(": %s; more in %s", last, s.follower.path(c.Name))
 }
 
 // allStopped waits for the last processes to be reaped, and ends.

@@ -78,7 +78,7 @@ func TestANodeThatKeepsDyingRestsLongerEachTime(t *testing.T) {
 	up := p.begin("up")
 	for _, pause := range []string{"200ms", "400ms", "800ms"} {
 		line := up.prints("starts again in " + pause)
-		if !strings.Contains(line, "exit status 1") || !strings.Contains(line, "my last words") {
+		if !strings.Contains(line, "exit status 1: these are my last words; more in /") {
 			t.Errorf("%q does not say how it died", line)
 		}
 	}
@@ -193,17 +193,6 @@ func TestOnceFailsIfANodeNeverIsReady(t *testing.T) {
 	up.prints("still waiting for game-1 (not ready: node: game-1: waiting for nothing)")
 	if code := up.ends(os.Interrupt); code != exitFailed ||
 		!strings.Contains(up.text(), "stopped before it was ready: game-1 (not ready") {
-		t.Errorf("exit code %d:\n%s", code, up.text())
-	}
-}
-
-func TestANodeThatRefusesItsConfigurationIsNotTriedAgain(t *testing.T) {
-	t.Parallel()
-	p := prepare(t)
-	p.misbehave("admin-1", "refuse")
-	up := p.begin("up")
-	up.prints("admin-1      does not accept its configuration: not like this")
-	if code := up.ends(os.Interrupt); code != exitFailed {
 		t.Errorf("exit code %d:\n%s", code, up.text())
 	}
 }

@@ -11,7 +11,7 @@ import (
 // An Event is one thing that happened to the cluster, or to a node of it.
 type Event struct {
 	At time.Time `json:"at"`
-	// What: waiting started ready play died refused hung stopping stopped earlier log
+	// What: waiting started ready play died hung stopping stopped earlier log admin
 	What string `json:"what"`
 	Node string `json:"node,omitempty"`
 	PID  int    `json:"pid,omitempty"`
