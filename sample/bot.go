@@ -44,8 +44,8 @@ func bot(b *client.Bot) error {
 }
 
 func (r *robot) login(room string) error {
-	secret := "nobody would guess " + r.name
-	in, err := client.Call[*account.LoggedIn](r.Until, r.Client, &account.Login{Name: r.name, Secret: secret, Wish: room})
+	m := &account.Login{Name: r.name, Secret: "nobody would guess " + r.name, Wish: room}
+	in, err := client.Call[*account.LoggedIn](r.Until, r.Client, m)
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func TestStrangeNumbersFromClientsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := replay.NewWorld(t, App)
 	ann := enter(w, "ann")
-	for _, s := range []scene.Spot{{X: -1, Y: 5}, {X: 5, Y: -1}, {X: 4800, Y: 5}, {X: 5, Y: 3000}, {X: 1e300, Y: 1e300}} {
+	for _, s := range []scene.Spot{{X: -1, Y: 5}, {X: 5, Y: -1}, {X: 4800, Y: 5}, {X: 5, Y: 3000}, {X: 1e300}} {
 		ann.Refused(&Fly{s}, scene.OffTheMap)
 	}
 	ann.Refused(&wallet.Earn{Currency: Sparks, Amount: 1000}, actors.UnknownNumber)
@@ -272,7 +272,8 @@ func TestTheBoardKeepsTheBest(t *testing.T) {
 	t.Parallel()
 	w := replay.NewWorld(t, App)
 	for i := range boardMost + 5 {
-		w.Tell(PlayerKind.Ref(fmt.Sprintf("p%03d", i)), &wallet.Earn{Currency: Sparks, Amount: int64(1 + i), Why: "gift"})
+		gift := &wallet.Earn{Currency: Sparks, Amount: int64(1 + i), Why: "gift"}
+		w.Tell(PlayerKind.Ref(fmt.Sprintf("p%03d", i)), gift)
 	}
 	w.Advance(time.Second)
 	top := replay.Call[*Leaders](enter(w, "ann").Client, &Top{})

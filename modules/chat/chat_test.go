@@ -93,8 +93,9 @@ func TestANewcomerHearsTheLastLinesInOrder(t *testing.T) {
 	}
 	bob := enter(w, "bob", "north")
 	for i := lines - chat.History; i < lines; i++ {
-		if h := replay.Expect[*chat.Heard](bob); *h != (chat.Heard{Who: "ann", Text: fmt.Sprint("line ", i), Old: true}) {
-			t.Fatalf("heard %+v as line %d", h, i)
+		want := chat.Heard{Who: "ann", Text: fmt.Sprint("line ", i), Old: true}
+		if h := replay.Expect[*chat.Heard](bob); *h != want {
+			t.Fatalf("heard %+v, not %+v", *h, want)
 		}
 	}
 	replay.ExpectNone[*chat.Heard](bob)
