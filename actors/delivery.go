@@ -17,6 +17,7 @@ type counters struct {
 	fencedCount    atomic.Uint64
 	full           atomic.Uint64
 	messagesCount  atomic.Uint64
+	hung           atomic.Int64
 }
 
 // Deliver takes an envelope whose receiver lives on this node.
@@ -61,7 +62,11 @@ func (s *System) toActor(e *Envelope) {
 		p = s.spawn(ref, k, tenure)
 	}
 	kept := p.box.post(laneUser, e)
+	depth := p.box.UserMessageCount()
 	st.mu.Unlock()
+	if depth == s.o.Limits.MailboxWarn {
+		s.o.Log.Warn("mailbox fills up", "actor", ref.String(), "depth", depth, "bound", s.o.Limits.Mailbox)
+	}
 	if !kept {
 		s.full.Add(1)
 		s.refuseTo(e, &Refusal{Code: MailboxFull, Text: "the mailbox of " + ref.String() + " is full"})
@@ -226,13 +231,15 @@ type Report struct {
 	Full      uint64 // messages refused by a full mailbox
 	Unhandled uint64
 	Fenced    uint64 // actors that ended because another node owns them
+	Hung      int    // handlers that have been running for longer than Limits.Slow
 }
 
 // Report counts.
 func (s *System) Report() Report {
 	r := Report{Actors: map[KindName]int{}, Numbers: s.meter.report(), Messages: s.messagesCount.Load(),
 		Late: s.late.Load(), Expired: s.expired.Load(), Lost: s.lost.Load(), Full: s.full.Load(),
-		Unhandled: s.unhandledCount.Load(), Fenced: s.fencedCount.Load()}
+		Unhandled: s.unhandledCount.Load(), Fenced: s.fencedCount.Load(),
+		Hung: int(s.hung.Load())}
 	for _, p := range s.all() {
 		r.Actors[p.ref.Kind]++
 		if depth := p.box.UserMessageCount(); depth > r.Deepest {

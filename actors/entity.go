@@ -208,7 +208,9 @@ func (e *errPanic) Error() string { return fmt.Sprintf("panic: %v", e.reason) }
 // run executes fn as a turn and settles what comes of it. It reports whether the turn failed by our fault.
 func (n *entity) run(t *turn, fn func() (any, error)) (failed bool) {
 	n.turn = t
+	n.busy.begin(t.number, t.now)
 	result, err := n.guard(t, fn)
+	n.busy.end()
 	t.over, n.turn = true, nil
 	refusal, refused := refusalOf(err)
 	keeps := err == nil || errors.As(err, new(kept))

@@ -16,6 +16,7 @@ type process struct {
 	box    *mailbox
 	cell   cellProcess // protoactor's own part; see system.go
 	body   body
+	busy   busy // what it does now
 	paused bool // the lease may be over
 	ended  bool
 }

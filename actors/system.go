@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,16 +19,17 @@ import (
 
 // Limits bounds what one actor may use. Zero fields take the defaults of DefaultLimits.
 type Limits struct {
-	Mailbox    int           // messages that wait in one mailbox; beyond, the sender is told MAILBOX_FULL
-	Timers     int           // timers of one entity
-	FlushEvery time.Duration // changes that were not committed are sent to the store within half of it
-	Slow       time.Duration // handlers that take longer are logged
-	Profile    bool          // label CPU profiles with kind and number
+	Mailbox     int           // messages that wait in one mailbox; beyond, the sender is told MAILBOX_FULL
+	MailboxWarn int           // a mailbox that grows to this depth is logged
+	Timers      int           // timers of one entity
+	FlushEvery  time.Duration // changes that were not committed are sent to the store within half of it
+	Slow        time.Duration // handlers that take longer are logged
+	Profile     bool          // label CPU profiles with kind and number
 }
 
 // DefaultLimits are the limits of a node whose configuration says nothing.
 func DefaultLimits() Limits {
-	return Limits{Mailbox: 10_000, Timers: 1_000, FlushEvery: time.Second, Slow: 100 * time.Millisecond}
+	return Limits{Mailbox: 10_000, MailboxWarn: 1_000, Timers: 1_000, FlushEvery: time.Second, Slow: 100 * time.Millisecond}
 }
 
 // Options is what a System is made of.
@@ -140,23 +142,19 @@ func (s *System) claim(k *kind) error {
 
 func (l Limits) orDefault() Limits {
 	d := DefaultLimits()
-	if l.Mailbox == 0 {
-		l.Mailbox = d.Mailbox
-	}
-	if l.Timers == 0 {
-		l.Timers = d.Timers
-	}
-	if l.FlushEvery == 0 {
-		l.FlushEvery = d.FlushEvery
-	}
-	if l.Slow == 0 {
-		l.Slow = d.Slow
-	}
+	l.Mailbox = cmp.Or(l.Mailbox, d.Mailbox)
+	l.MailboxWarn = cmp.Or(l.MailboxWarn, d.MailboxWarn)
+	l.Timers = cmp.Or(l.Timers, d.Timers)
+	l.FlushEvery = cmp.Or(l.FlushEvery, d.FlushEvery)
+	l.Slow = cmp.Or(l.Slow, d.Slow)
 	return l
 }
 
-// Start gives the system its router; before it, nothing may be delivered.
-func (s *System) Start(r Router) { s.router = r }
+// Start gives the system its router; before it, nothing may be delivered. From now on handlers that hang are named.
+func (s *System) Start(r Router) {
+	s.router = r
+	s.o.Clock.AfterFunc(watchEvery, s.watch)
+}
 
 // Handles names the one kind that handles a number of the clients.
 func (s *System) Handles(number uint32) (KindName, bool) {

@@ -393,3 +393,24 @@ func TestAPausedNodeHandlesNothingUntilItMay(t *testing.T) {
 		t.Fatalf("got %v, %v after the pause", r, err)
 	}
 }
+
+func TestAHandlerThatHangsIsNamed(t *testing.T) {
+	const kind KindName = "sleeper"
+	var w *world
+	w = newWorld(t, testMessages, Kind{Name: kind, New: func(p *Props) {
+		Handle(p, func(Context, *nap) error {
+			w.now = w.now.Add(5 * time.Second) // as a handler that does not return looks to others
+			w.sys.watch()
+			return nil
+		})
+	}})
+	w.send(kind.Ref("a"), &nap{}, false)
+	w.settle()
+	if w.sys.Report().Hung != 1 {
+		t.Error("the watchdog did not see it")
+	}
+	w.advance(2 * time.Second)
+	if w.sys.Report().Hung != 0 {
+		t.Error("it is still named after it returned")
+	}
+}

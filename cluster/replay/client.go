@@ -128,6 +128,7 @@ func (c *Client) send(msg any, seq uint32) {
 	line := c.w.blueprint.Catalogue.Of(msg)
 	if line == nil {
 		c.w.t.Fatalf("%T has no number", msg)
+		return
 	}
 	body, err := line.Encode(wire.JSON, msg)
 	if err != nil {

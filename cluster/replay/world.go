@@ -174,6 +174,7 @@ func (w *World) Crash(name string) {
 	m := w.nodes[name]
 	if m == nil {
 		w.t.Fatalf("the World has no node %s", name)
+		return
 	}
 	m.share.dead = true
 	m.Cluster.Close()
@@ -188,6 +189,7 @@ func (w *World) Tell(to actors.Ref, msg any) {
 	line := w.blueprint.Catalogue.Of(msg)
 	if line == nil {
 		w.t.Fatalf("%T has no number", msg)
+		return
 	}
 	body, err := line.Encode(line.Native(), msg)
 	if err != nil {
