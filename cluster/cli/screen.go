@@ -50,9 +50,9 @@ func (s *screen) Table(rows []Row) {
 }
 
 func (s *screen) draw() {
-	width, _, err := term.GetSize(int(s.file.Fd()))
-	if err != nil || width < 20 {
-		width = 80
+	width, height, err := term.GetSize(int(s.file.Fd()))
+	if err != nil || width < 20 || height < 5 {
+		width, height = 80, 24
 	}
 	all := tableLines(s.rows)
 	if s.play != "" {
@@ -64,6 +64,7 @@ func (s *screen) draw() {
 	if len(s.recent) > 0 {
 		all = append(append(all, ""), s.recent...)
 	}
+	all = all[:min(len(all), height-1)] // what has scrolled away cannot be redrawn
 	var b strings.Builder
 	if s.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)

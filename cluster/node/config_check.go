@@ -350,6 +350,11 @@ func (r *reading) checkLimits() {
 			g.Rate).
 			advise("make it at least as large")
 	}
+	if a := r.config.Actors; a.MailboxWarn > a.Mailbox {
+		r.wrong(r.value("actors.mailbox"), "actors.mailbox_warn, %d, is more than actors.mailbox, %d",
+			a.MailboxWarn, a.Mailbox).
+			advise("make it smaller")
+	}
 	if need := g.ReplyMax + wire.HeaderSize; need > g.QueueBytes {
 		r.wrong(r.value("gate.queue_bytes"),
 			"gate.reply_max, %s, does not fit into gate.queue_bytes, %s",
