@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 )
@@ -29,7 +30,7 @@ type Options struct {
 	Log     *slog.Logger  // nil: slog.Default()
 }
 
-// A Server answers HTTP for one node: /healthz, /readyz, /metrics, and a Console's pages.
+// A Server answers HTTP for one node: /healthz, /readyz, /metrics, /debug/pprof/, and a Console's pages.
 type Server struct {
 	o       Options
 	listen  net.Listener
@@ -140,6 +141,10 @@ func (s *Server) routes() http.Handler {
 		plain(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET /metrics", metrics(s.o.Report))
+	for path, show := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline,
+		"profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
+		mux.HandleFunc("GET /debug/pprof/"+path, show)
+	}
 	if s.o.Console != nil {
 		s.console = newConsole(s)
 		s.console.routes(mux)
