@@ -33,12 +33,11 @@ type peer struct {
 	owing  atomic.Bool   // an acknowledgement is scheduled
 	gone   time.Time     // since when it stands in no view; zero while it does. Guarded by the cluster's turn
 	reset  time.Time     // when its connection was last given up. Guarded by the cluster's turn
-	since  time.Time     // when it was first seen
 	missed atomic.Uint64 // one-way envelopes that were not sent or not confirmed
 }
 
 func newPeer(c *Cluster, m Member, now time.Time) *peer {
-	p := &peer{member: m, c: c, since: now}
+	p := &peer{member: m, c: c}
 	p.out.limit = c.o.Outbound
 	p.out.head = batch{from: c.self.Incarnation, to: m.Incarnation, stream: uint64(now.UnixNano()),
 		name: c.self.Name}

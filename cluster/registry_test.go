@@ -196,6 +196,13 @@ func (l *listener) get() Record {
 	return *l.record
 }
 
+// count is how many records were brought.
+func (l *listener) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.heard)
+}
+
 // joined is a registry alone, without a cluster above it.
 func joined(t *testing.T, o RegistryOptions, name string) (*EtcdRegistry, *listener) {
 	t.Helper()
@@ -305,15 +312,40 @@ func TestADeathCertificateForbidsToJoin(t *testing.T) {
 	}
 }
 
-func TestClustersInOneEtcdDoNotSeeEachOther(t *testing.T) {
+func TestClustersInOneEtcdDoNotHearEachOther(t *testing.T) {
 	t.Parallel()
 	o, _, _ := etcdHere(t)
-	_, a := joined(t, o, "one")
-	o.Cluster = "test2"
-	joined(t, o, "two")
-	if r := a.get(); len(r.Members) != 1 {
-		t.Errorf("cluster %q sees %+v", "test", r.Members)
+	one, a := joined(t, o, "one")
+	until(t, "one coordinates", func() bool { return a.get().Coordinator == one.member.Incarnation })
+	before := a.count()
+	other := o
+	other.Cluster = "test2"
+	joined(t, other, "two")
+	if err := Certify(t.Context(), o, 42); err != nil {
+		t.Fatal(err)
 	}
+	until(t, "news of its own come", func() bool { return a.get().Dead[42] })
+	if news := a.count() - before; news != 1 || len(a.get().Members) != 1 {
+		t.Errorf("of one change it heard %d; it sees %+v", news, a.get().Members)
+	}
+}
+
+func TestWhatHappensBetweenTheFirstReadAndTheWatchIsSeen(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	y, err := NewEtcdRegistry(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(y.Close)
+	heard := new(listener)
+	y.member, y.witness = Member{Name: "one", Incarnation: 1}, heard
+	if err := y.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	joined(t, o, "two")
+	y.running.Go(y.watch)
+	until(t, "the other is seen", func() bool { return len(heard.get().Members) == 2 })
 }
 
 func TestJoiningWaitsForEtcdAsLongAsItIsTold(t *testing.T) {

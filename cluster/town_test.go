@@ -345,6 +345,17 @@ func TestACutLinkLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+func TestANewConnectionBringsWhatTheOldOneLostAtOnce(t *testing.T) {
+	w, gate, one, _ := trio(t, 23)
+	id := owned(t, one)
+	w.network.Cut("gate-1", "game-1", true)
+	gate.Route(oneWay(id, 0))
+	w.advance(50 * time.Millisecond)
+	w.network.Cut("gate-1", "game-1", false)
+	w.settle()
+	wantInOrder(t, one.take(), 1)
+}
+
 func oneWay(id string, n int) *actors.Envelope {
 	return &actors.Envelope{Type: actors.Message, To: actors.KindName("player").Ref(id), Number: uint32(n) + 100,
 		Body: fmt.Append(nil, n)}
@@ -508,7 +519,7 @@ func TestWhatFollowsDoesNotOvertakeWhatWaits(t *testing.T) {
 
 func TestAPeersReturnWithinAMinuteGoesOnWithTheSameStream(t *testing.T) {
 	w, gate, one, _ := trio(t, 21)
-	id, began := owned(t, one), gate.picture.Load().byName["game-1"].since
+	id, began := owned(t, one), gate.picture.Load().byName["game-1"].out.head.stream
 	gate.Route(oneWay(id, 0))
 	w.advance(time.Second)
 	w.registry.Cut(one.Self().Incarnation, true)
@@ -519,7 +530,7 @@ func TestAPeersReturnWithinAMinuteGoesOnWithTheSameStream(t *testing.T) {
 	gate.Route(oneWay(id, 2))
 	w.advance(time.Second)
 	wantInOrder(t, one.take(), 3)
-	if p := gate.picture.Load().byName["game-1"]; p.since != began {
+	if p := gate.picture.Load().byName["game-1"]; p.out.head.stream != began {
 		t.Error("the stream did not survive")
 	}
 }

@@ -46,11 +46,6 @@ func (v *View) Owner(role string, shard int) Owner {
 	return a.Owners[shard]
 }
 
-// lives reports whether this incarnation stands in the view.
-func (v *View) lives(incarnation uint64) bool {
-	return slices.ContainsFunc(v.Members, func(m Member) bool { return m.Incarnation == incarnation })
-}
-
 // An Owner is who runs a shard's actors. A zero Incarnation: nobody does.
 type Owner struct {
 	Name        string

@@ -55,7 +55,10 @@ func TestMain(m *testing.M) {
 		}
 		greetings = append(greetings, greeted)
 	}
-	for _, c := range greetings {
+	for _, c := range greetings { // what they write comes after all that was set, and is read before the next look
+		if _, err := c.Write(make([]byte, 64)); err != nil {
+			panic(err)
+		}
 		c.Close()
 	}
 	code := m.Run()
@@ -282,4 +285,9 @@ func shares(v *View, role string) map[string]int {
 		s[o.Name]++
 	}
 	return s
+}
+
+// lives reports whether this incarnation stands in the view.
+func (v *View) lives(incarnation uint64) bool {
+	return slices.ContainsFunc(v.Members, func(m Member) bool { return m.Incarnation == incarnation })
 }
