@@ -53,6 +53,31 @@ func TestBoundIsTheFirstThingAnEntityHearsOfASession(t *testing.T) {
 		"bound to room/1 who player ears true", "bound to room/2 who player ears true")
 }
 
+// An actor's order and the client's frames come from different goroutines. While one is still
+// telling the cluster what it decided, the other's must not overtake it.
+func TestWhatIsDecidedLaterIsToldLater(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	g := d.plays("ann")
+	reached, goOn, done := make(chan bool), make(chan bool), make(chan bool)
+	d.cluster.then = func(e *actors.Envelope) {
+		if e.Number == actors.NumberUnbound {
+			close(reached)
+			<-goOn
+		}
+	}
+	go func() {
+		defer close(done)
+		g.order(&actors.BindOrder{To: player.Ref("bob"), Login: true})
+	}()
+	<-reached
+	g.send(110, 1, say{}) // returns at once, though the other goroutine is held up
+	close(goOn)
+	<-done
+	d.tells("unbound from player/ann ", "bound to player/bob who player ears false",
+		"110 to player/bob")
+}
+
 func TestOfEachKindOneEntityIsSpokenToAndManyAreHeard(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)

@@ -87,7 +87,7 @@ func (c *cluster) Handles(number uint32) (actors.KindName, bool) {
 	switch number {
 	case 101:
 		return door, true
-	case 110, 111, 112:
+	case 110, 111, 112, 201, 300: // actors may send each other what clients may not
 		return player, true
 	}
 	return "", false

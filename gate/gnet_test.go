@@ -3,11 +3,9 @@ package gate_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -290,89 +288,6 @@ func TestManyClientsAtOnceGetEachTheirOwnAnswers(t *testing.T) {
 		}
 		all.Wait()
 	})
-}
-
-// The client never reads. It costs a bounded amount of memory, itself, and nobody else.
-func TestAClientThatDoesNotReadCostsOnlyItself(t *testing.T) {
-	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
-		stuck, fine := h.pipe(at), h.login(at, "fine")
-		if tcp, ok := stuck.Conn().(*net.TCPConn); ok {
-			if err := tcp.SetReadBuffer(4096); err != nil {
-				t.Fatal(err)
-			}
-		}
-		h.greet(stuck, "stuck")
-		var ref actors.Ref
-		for _, s := range h.gate.Sessions(5) {
-			if s.Who == player.Ref("stuck") {
-				ref = s.Session
-			}
-		}
-		before := heap()
-		body := bytes.Repeat([]byte("x"), 16<<10)
-		sent := 0
-		for ; sent < 1<<28 && h.cluster.deliver(&actors.Envelope{Type: actors.Message, To: ref,
-			Number: 201, Codec: wire.JSON, Body: body}); sent += len(body) {
-			if sent%(1<<20) == 0 {
-				r, err := h.call(fine, &say{"me too"})
-				if err != nil || r.(*said).Text != "me too" {
-					t.Fatalf("another client: %v, %v", r, err)
-				}
-				time.Sleep(time.Millisecond) // let the loop write
-			}
-		}
-		if sent >= 1<<28 {
-			t.Fatal("256 MiB went to a client that reads nothing")
-		}
-		if grown := heap() - before; grown > 8<<20 {
-			t.Errorf("the heap grew by %d KiB", grown>>10)
-		}
-		if n := h.gate.Counters.Closes()["SLOW_CLIENT"]; n != 1 {
-			t.Errorf("%d clients were closed as slow", n)
-		}
-		until(t, "the slow client's socket to be given up", func() bool {
-			return h.gate.Counters.Connections.Load() == 1
-		})
-		if r, err := h.call(fine, &say{"still"}); err != nil || r.(*said).Text != "still" {
-			t.Errorf("another client: %v, %v", r, err)
-		}
-	})
-}
-
-func heap() int {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc)
-}
-
-// A client that reads late gets everything, in order: the gate looks again at sockets that were
-// full.
-func TestAClientThatReadsLateMissesNothing(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(o *gate.Options) { o.Limits.QueueFrames, o.Limits.QueueBytes = 10_000, 64<<20 },
-		func(t *testing.T, h *house, at string) {
-			p := h.pipe(at)
-			h.greet(p, "late")
-			ref := h.gate.Sessions(1)[0].Session
-			const n = 600
-			pad := make([]byte, 16<<10, 16<<10) // 9 MiB in all: more than sockets hold
-			for i := range n {
-				body := binary.BigEndian.AppendUint32(pad, uint32(i))
-				h.cluster.deliver(&actors.Envelope{Type: actors.Message, To: ref, Number: 201,
-					Codec: wire.JSON, Body: body})
-			}
-			until(t, "the socket to be full", func() bool {
-				return h.gate.Sessions(1)[0].Waiting > 0
-			})
-			for i := range n {
-				_, body, err := p.Read()
-				if err != nil || int(binary.BigEndian.Uint32(body[16<<10:])) != i {
-					t.Fatalf("frame %d: %d bytes, %v", i, len(body), err)
-				}
-			}
-		})
 }
 
 func TestATakenPortIsAnErrorThatNamesTheAddress(t *testing.T) {

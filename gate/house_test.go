@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -214,6 +215,9 @@ func lastWords(t *testing.T, p *client.Pipe) (last wire.Close) {
 		if err != nil {
 			if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 				t.Error("the connection was not closed")
+			}
+			if errors.Is(err, syscall.ECONNRESET) {
+				t.Error("the connection was reset: last words may get lost")
 			}
 			return last
 		}

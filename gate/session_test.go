@@ -19,9 +19,10 @@ func TestAFirstFrameThatIsNotAGoodHelloCloses(t *testing.T) {
 		frame []byte
 		want  wire.CloseNumber
 	}{
-		"a game's number": {wire.AppendFrame(nil, 0, 110, 1, nil), wire.CloseBadFrame},
-		"a ping":          {wire.AppendFrame(nil, 0, 5, 1, nil), wire.CloseBadFrame},
-		"no JSON":         {wire.AppendFrame(nil, 0, 1, 1, []byte("hi")), wire.CloseBadFrame},
+		"a game's number, with Hello's body": {
+			wire.AppendFrame(nil, 0, 110, 1, []byte(`{"version":2}`)), wire.CloseBadFrame},
+		"a ping":  {wire.AppendFrame(nil, 0, 5, 1, nil), wire.CloseBadFrame},
+		"no JSON": {wire.AppendFrame(nil, 0, 1, 1, []byte("hi")), wire.CloseBadFrame},
 		"another version": {wire.AppendFrame(nil, 0, 1, 1, []byte(`{"version":3}`)),
 			wire.CloseVersion},
 		"no version": {wire.AppendFrame(nil, 0, 1, 1, []byte(`{}`)), wire.CloseVersion},
@@ -142,7 +143,10 @@ func TestAuthenticationThatHangsIsGivenUp(t *testing.T) {
 	d = newDesk(t, func(o *gate.Options) {
 		o.Authenticate = func(ctx context.Context, _ string) (actors.Ref, error) {
 			d.clock.advance(5 * time.Second)
-			return player.Ref("late"), ctx.Err()
+			if ctx.Err() == nil {
+				t.Error("the game was not told to give up")
+			}
+			return player.Ref("late"), nil
 		}
 	})
 	g := d.connect()
