@@ -40,6 +40,7 @@ type Envelope struct {
 	Epoch    uint64 // the tenure that the sender addressed
 	Deadline int64  // Unix nanoseconds after which nobody waits for the answer; 0: none
 	At       int64  // Unix nanoseconds when it was made
+	Key      string // of a Latest push: what a newer one of the same key makes needless
 	Fan      []Ref  // instead of To: several sessions of one node, with one codec
 }
 
@@ -87,6 +88,8 @@ func (e *Envelope) Append(b []byte) []byte {
 	for _, n := range [...]uint64{uint64(e.Number), e.Request, e.Epoch, uint64(e.Deadline), uint64(e.At)} {
 		b = binary.AppendUvarint(b, n)
 	}
+	b = binary.AppendUvarint(b, uint64(len(e.Key)))
+	b = append(b, e.Key...)
 	b = binary.AppendUvarint(b, uint64(len(e.Fan)))
 	for _, r := range e.Fan {
 		b = appendRef(b, r)
@@ -119,6 +122,7 @@ func ReadEnvelope(b []byte) (*Envelope, []byte, error) {
 	e.To, e.From, e.Session = r.ref(), r.ref(), r.ref()
 	e.Number, e.Request, e.Epoch = uint32(r.uvarint()), r.uvarint(), r.uvarint()
 	e.Deadline, e.At = int64(r.uvarint()), int64(r.uvarint())
+	e.Key = string(r.bytes())
 	if n := r.uvarint(); n > 0 && n <= uint64(len(r.b)) {
 		e.Fan = make([]Ref, n)
 		for i := range e.Fan {

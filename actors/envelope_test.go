@@ -14,7 +14,7 @@ func sampleEnvelopes() []*Envelope {
 		{Type: Message, To: Ref{"player", "ann"}, From: session, Session: session, Number: 101, Codec: wire.JSON,
 			Body: []byte(`{"a":1}`), Request: 7, Attempt: 1, Hops: 2, Epoch: 3, Deadline: 1 << 60, At: 5},
 		{Type: Answered, To: session, Number: 0, Codec: wire.Proto, Request: 1},
-		{Type: Message, From: Ref{"room", "0,0"}, Number: 300, Codec: wire.Proto, Body: []byte{0, 1},
+		{Type: Message, From: Ref{"room", "0,0"}, Number: 300, Codec: wire.Proto, Body: []byte{0, 1}, Key: "ann",
 			Fan: []Ref{session, SessionRef("gate-1", wire.Proto, 9, 5)}},
 	}
 }

@@ -132,8 +132,12 @@ func (t *turn) envelope(to Ref, line *wire.Type, codec wire.Codec, msg any) *Env
 	if err != nil {
 		panic(fmt.Sprintf("actors: %s sends %s to %s: %v", t.entity.ref, line.Name, to, err))
 	}
-	return &Envelope{Type: Message, To: to, From: t.entity.ref, Number: line.Number, Codec: codec, Body: body,
+	e := &Envelope{Type: Message, To: to, From: t.entity.ref, Number: line.Number, Codec: codec, Body: body,
 		At: t.now.UnixNano()}
+	if line.Latest != nil {
+		e.Key = line.Latest(msg)
+	}
+	return e
 }
 
 func (t *turn) Push(msg any) { t.fanOut(t.entity.clients(), msg) }
@@ -217,7 +221,7 @@ func (t *turn) fanOut(to []Ref, msg any) {
 	}
 	line := t.entity.sys.line(msg)
 	shared := map[place]*Envelope{}
-	bodies := map[wire.Codec][]byte{}
+	encoded := map[wire.Codec]*Envelope{}
 	for _, ref := range to {
 		gate, codec, ok := ref.SessionPlace()
 		if !ok {
@@ -229,13 +233,13 @@ func (t *turn) fanOut(to []Ref, msg any) {
 			e.Fan = append(e.Fan, ref)
 			continue
 		}
-		if bodies[codec] == nil {
-			bodies[codec] = t.envelope(ref, line, codec, msg).Body
+		if encoded[codec] == nil {
+			encoded[codec] = t.envelope(Ref{}, line, codec, msg)
 		}
-		e := &Envelope{Type: Message, From: t.entity.ref, Number: line.Number, Codec: codec,
-			Body: bodies[codec], At: t.now.UnixNano(), Fan: []Ref{ref}}
-		shared[at] = e
-		t.emit(effect{envelope: e})
+		e := *encoded[codec]
+		e.Fan = []Ref{ref}
+		shared[at] = &e
+		t.emit(effect{envelope: &e})
 	}
 }
 

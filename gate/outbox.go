@@ -1,6 +1,10 @@
 package gate
 
-import "github.com/fireflyrt/firefly/actors/wire"
+import (
+	"slices"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
 
 // An outbox is the queue of frames that wait for a client's connection. Its session's lock guards
 // it. While the connection keeps up it is empty between two turns of the event loop; how long it
@@ -17,6 +21,7 @@ type outbox struct {
 type parcel struct {
 	frame []byte
 	lossy bool
+	of    string // number and key of a Latest push: a newer one of the same makes it needless
 }
 
 // fits reports whether n more bytes in one more frame are within the bounds.
@@ -24,14 +29,18 @@ func (o *outbox) fits(n int, l *Limits) bool {
 	return o.bytes+n <= l.QueueBytes && !(o.full && len(o.waiting) >= l.QueueFrames)
 }
 
-// add queues a frame. At the bound it makes room by dropping lossy ones, oldest first, and the new
-// one if it is lossy itself; it returns how many, and false if there was still no room.
+// add queues a frame. At the bound it makes room by dropping those that newer ones of their key have
+// overtaken, and then lossy ones, oldest first, and the new one if it is lossy itself; it returns
+// how many, and false if there was still no room.
 func (o *outbox) add(p parcel, l *Limits) (dropped int, ok bool) {
 	if !o.fits(len(p.frame), l) {
+		dropped = o.coalesce(p.of)
+	}
+	if !o.fits(len(p.frame), l) {
 		if p.lossy {
-			return 1, true
+			return dropped + 1, true
 		}
-		dropped = o.dropLossy(len(p.frame), l)
+		dropped += o.dropLossy(len(p.frame), l)
 		if !o.fits(len(p.frame), l) {
 			return dropped, false
 		}
@@ -39,6 +48,21 @@ func (o *outbox) add(p parcel, l *Limits) (dropped int, ok bool) {
 	o.waiting = append(o.waiting, p)
 	o.bytes += len(p.frame)
 	return dropped, true
+}
+
+// coalesce drops every parcel of which a newer one waits, or is about to: next.
+func (o *outbox) coalesce(next string) (dropped int) {
+	newer := map[string]bool{next: true}
+	for i, p := range slices.Backward(o.waiting) {
+		if p.of != "" && newer[p.of] {
+			o.bytes -= len(p.frame)
+			o.waiting[i].frame = nil
+			dropped++
+		}
+		newer[p.of] = true
+	}
+	o.waiting = slices.DeleteFunc(o.waiting, func(p parcel) bool { return p.frame == nil })
+	return dropped
 }
 
 func (o *outbox) dropLossy(room int, l *Limits) (dropped int) {

@@ -85,3 +85,28 @@ func TestTakeGivesWhatFitsAndAtLeastOneFrame(t *testing.T) {
 		t.Error("a connection that has taken all must be woken for what comes")
 	}
 }
+
+func TestAtTheQueuesBoundOnlyTheNewestOfEachKeyIsKept(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(o *gate.Options) { o.Limits.QueueFrames = 4 })
+	g := d.plays("ann")
+	push := func(key, body string) {
+		g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
+			Body: []byte(body), Key: key})
+	}
+	g.session.Full()
+	push("bob", "1")
+	push("cid", "2")
+	push("bob", "3")
+	push("", "4")
+	push("bob", "5") // 1 and 3 are overtaken
+	push("cid", "6") // there is room: 2 stays
+	push("cid", "7") // 2 and 6 are overtaken
+	got := ""
+	for _, f := range g.frames() {
+		got += string(f.body)
+	}
+	if got != "457" || d.gate.Counters.Dropped.Load() != 4 || g.last != nil {
+		t.Errorf("the client got %s, %d dropped", got, d.gate.Counters.Dropped.Load())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -226,7 +227,15 @@ func (s *Session) push(e *actors.Envelope) {
 		return
 	}
 	s.sent++
-	s.send(parcel{frame: g.pushFrame(e), lossy: t.Lossy})
+	s.send(parcel{frame: g.pushFrame(e), lossy: t.Lossy, of: overtaking(e)})
+}
+
+// overtaking names what a Latest push tells the state of, so that a newer one is known to overtake it.
+func overtaking(e *actors.Envelope) string {
+	if e.Key == "" {
+		return ""
+	}
+	return strconv.FormatUint(uint64(e.Number), 10) + "/" + e.Key
 }
 
 // forbid counts a push that its client must not get, and logs the first of each number.

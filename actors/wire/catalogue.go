@@ -39,8 +39,6 @@ type Type struct {
 	Name      string // the Go type's name without its package, as clients know it
 	Direction Direction
 	Public    bool               // In: served before login
-	Retry     bool               // In: sent again by the gate when the owner died
-	Durable   bool               // Internal: stored by the sender until it is confirmed
 	Lossy     bool               // Out: dropped for a client that does not keep up
 	Latest    func(any) string   // Out: only the newest of each key waits for one client
 	RateN     int                // In: at most RateN per RatePer; 0: the session's limit
@@ -101,10 +99,6 @@ func (e InternalEntry[M]) line() *Type { return e.t }
 
 // Public lets a session send it before it is logged in.
 func (e InEntry[M]) Public() InEntry[M] { e.t.Public = true; return e }
-
-// Retry lets the gate send a request again when the node that had it died; it is never handled
-// twice.
-func (e InEntry[M]) Retry() InEntry[M] { e.t.Retry = true; return e }
 
 // Rate bounds how many of it one session may send: n each per, beside the session's own limit.
 func (e InEntry[M]) Rate(n int, per time.Duration) InEntry[M] {

@@ -18,7 +18,7 @@ func TestANumberAndATypeStandForEachOther(t *testing.T) {
 	t.Parallel()
 	c := wire.Messages(
 		wire.Out[*moved](202),
-		wire.In[*login](101).Public().Retry().Within(time.Second).Rate(3, time.Minute),
+		wire.In[*login](101).Public().Within(time.Second).Rate(3, time.Minute),
 		wire.Internal[*tick](900),
 	)
 	if err := c.Err(); err != nil {
@@ -34,7 +34,7 @@ func TestANumberAndATypeStandForEachOther(t *testing.T) {
 	if _, ok := in.New().(*login); !ok {
 		t.Errorf("New makes a %T", in.New())
 	}
-	if !in.Public || !in.Retry || in.Within != time.Second ||
+	if !in.Public || in.Within != time.Second ||
 		in.RateN != 3 || in.RatePer != time.Minute {
 		t.Errorf("what was said of 101 is lost: %+v", in)
 	}
