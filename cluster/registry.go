@@ -386,9 +386,11 @@ func Certify(ctx context.Context, o RegistryOptions, incarnations ...uint64) err
 		return fmt.Errorf("cluster: certify deaths: %w", err)
 	}
 	for _, n := range incarnations {
-		text := incarnationText(n)
+		text, election := incarnationText(n), o.prefix()+keyCoordinator
+		held := clientv3.Compare(clientv3.Value(election), "=", text)
 		_, err := client.Txn(within).Then(clientv3.OpPut(o.prefix()+keyDead+text, "", clientv3.WithLease(lease.ID)),
-			clientv3.OpDelete(o.prefix()+keyMembers+text)).Commit()
+			clientv3.OpDelete(o.prefix()+keyMembers+text),
+			clientv3.OpTxn([]clientv3.Cmp{held}, []clientv3.Op{clientv3.OpDelete(election)}, nil)).Commit()
 		if err != nil {
 			return fmt.Errorf("cluster: certify the death of %s: %w", text, err)
 		}

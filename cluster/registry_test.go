@@ -294,6 +294,23 @@ func TestALostLeaseIsReplacedUnderTheSameIncarnation(t *testing.T) {
 	}
 }
 
+func TestACertifiedCoordinatorGivesUpTheElectionAtOnce(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	one, a := joined(t, o, "one")
+	until(t, "one coordinates", func() bool { return a.get().Coordinator == one.member.Incarnation })
+	two, b := joined(t, o, "two")
+	one.Close() // as if it had been killed: its lease lives on
+	began := time.Now()
+	if err := Certify(t.Context(), o, one.member.Incarnation); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "two coordinates", func() bool { return b.get().Coordinator == two.member.Incarnation })
+	if took := time.Since(began); took > quickLease/2 {
+		t.Errorf("the election was free after %v only", took)
+	}
+}
+
 func TestADeathCertificateForbidsToJoin(t *testing.T) {
 	t.Parallel()
 	o, _, _ := etcdHere(t)
