@@ -46,7 +46,7 @@ export class Input {
     }
     if (this.goal) {
       const dx = this.goal.x - me.x, dy = this.goal.y - me.y;
-      if (Math.hypot(dx, dy) < 10) {
+      if (Math.hypot(dx, dy) < 12 && Math.hypot(me.vx, me.vy) < 90) { // there, and not just passing
         this.goal.arrived?.(true);
         this.goal = null;
         return { x: 0, y: 0 };
