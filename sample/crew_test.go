@@ -29,7 +29,7 @@ const (
 	goOnWithin  = 10 * time.Second      // players must go on after a death
 	flushEvery  = time.Second           // as in the shipped file
 	flushJitter = time.Second           // for a machine that does other things: changes are this much older at most
-	lightPrice  = 2                     // sparks that each light costs the crew
+	lightPrice  = 1                     // sparks that each light costs the crew
 )
 
 // crewPrices sells nine lights for little, so that purchases do not end soon.
@@ -58,7 +58,7 @@ func (c *realCluster) fly(size int) *crew {
 	var flying sync.WaitGroup
 	w.stop = func() { cancel(); flying.Wait() }
 	for i := range size {
-		p := c.join(fmt.Sprintf("pilot%d", i), []string{"1,1", "0,0", "2,1"}[i%3], i%2 == 1)
+		p := c.join(fmt.Sprintf("pilot%d", i), []string{"1,1", "0,0", "2,1", "1,2", "0,2", "2,0"}[i%6], i%2 == 1)
 		w.pilots = append(w.pilots, p)
 	}
 	c.t.Cleanup(w.stop)
@@ -161,6 +161,23 @@ func (w *crew) goesOn(what string, since time.Time) {
 		return err
 	})
 	w.t.Logf("%s everybody went on after %v", what, time.Since(since).Round(10*time.Millisecond))
+}
+
+// bought waits until the crew has bought so many lights.
+func (w *crew) bought(lights int) {
+	w.t.Helper()
+	await(w.t, patience, fmt.Sprintf("the crew to buy %d lights", lights), func() error {
+		sum := 0
+		for _, p := range w.pilots {
+			p.mu.Lock()
+			sum += p.journal.light
+			p.mu.Unlock()
+		}
+		if sum < lights {
+			return fmt.Errorf("it has bought %d", sum)
+		}
+		return nil
+	})
 }
 
 // killed kills a node under the crew's traffic. Everybody goes on in time, the supervisor starts another process, and
