@@ -39,7 +39,7 @@ func linked(t *testing.T, registry *Memory, name, role, via string, change func(
 	t.Helper()
 	o := Options{
 		Self:   Member{Name: name, Incarnation: NewIncarnation(), Roles: []string{role}, Link: via},
-		Shards: 16, Registry: registry.Node(), Carrier: <-links, Clock: real{}, Scheduler: real{},
+		Shards: 16, Registry: registry.Node(), Carrier: lend(t), Clock: real{}, Scheduler: real{},
 		Log: slog.New(slog.NewTextHandler(logTo(), nil)), Draw: NewIncarnation,
 	}
 	if change != nil {

@@ -311,6 +311,18 @@ func TestACertifiedCoordinatorGivesUpTheElectionAtOnce(t *testing.T) {
 	}
 }
 
+func TestAfterALapseTheRecordIsReadBeforeTheLeaseCounts(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	y, heard := joined(t, o, "one")
+	until(t, "one coordinates", func() bool { return heard.get().Coordinator == y.member.Incarnation })
+	before := heard.count()
+	y.mu.Lock()
+	y.sent = y.sent.Add(-quickLease) // as if nothing had been answered since then
+	y.mu.Unlock()
+	until(t, "the record is brought anew", func() bool { return heard.count() > before })
+}
+
 func TestADeathCertificateForbidsToJoin(t *testing.T) {
 	t.Parallel()
 	o, _, _ := etcdHere(t)

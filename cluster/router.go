@@ -64,9 +64,7 @@ func (c *Cluster) locate(seen *picture, e *actors.Envelope) target {
 		return target{wrong: "no such kind", shard: -1}
 	}
 	switch p.How {
-	case actors.PerNode:
-		return target{node: to.ID, shard: -1}
-	case actors.Workers:
+	case actors.PerNode, actors.Workers:
 		return c.nearest(seen, to, p.Role)
 	case actors.PerSession:
 		session := actors.SessionKind.Ref(to.ID)
@@ -77,6 +75,7 @@ func (c *Cluster) locate(seen *picture, e *actors.Envelope) target {
 		if m, ok := seen.view.Member(t.node); ok && m.HasRole(p.Role) {
 			return t
 		}
+		to.ID = session.ID
 	}
 	return target{role: p.Role, shard: actors.ShardOf(to, p, c.o.Shards)}
 }
@@ -89,7 +88,7 @@ func sessionTarget(session actors.Ref) target {
 	return target{node: gate, shard: -1}
 }
 
-// nearest picks who does a piece of work: the worker that was named, else this node, else members by turns.
+// nearest picks who does a piece of work: the node of the worker that was named, else this node, else members by turns.
 func (c *Cluster) nearest(seen *picture, to actors.Ref, role string) target {
 	if to.ID != "" {
 		node, _, _ := strings.Cut(to.ID, ".")

@@ -21,7 +21,7 @@ import (
 
 // links are carriers that listen already. Remote sets grpc's global logger, without a lock, whenever one begins to
 // listen; so all do before any of them speaks, and the race detector has nothing to see.
-var links = make(chan *lentLink, 24)
+var links = make(chan *lentLink, 80)
 
 // lentLink is a link whose receiver comes later than its address.
 type lentLink struct {
@@ -32,6 +32,18 @@ type lentLink struct {
 func (l *lentLink) Listen(r Receiver) (string, error) {
 	l.receiver = r
 	return l.address, nil
+}
+
+// lend takes a link that nobody has used.
+func lend(t *testing.T) *lentLink {
+	t.Helper()
+	select {
+	case l := <-links:
+		return l
+	default:
+		t.Fatal("all links are used up: TestMain must make more")
+		return nil
+	}
 }
 
 func TestMain(m *testing.M) {
