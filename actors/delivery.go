@@ -42,13 +42,7 @@ func (s *System) toActor(e *Envelope) {
 		s.refuseTo(e, &Refusal{Code: UnknownNumber, Text: "there is no kind " + string(e.To.Kind)})
 		return
 	}
-	ref := e.To
-	if k.placement.How == PerSession && ref.ID == "" {
-		ref.ID = e.Session.ID
-	}
-	if k.placement.How == Workers && ref.ID == "" {
-		ref.ID = s.o.Node + "." + strconv.Itoa(int(atomic.AddUint32(&k.next, 1))%k.Workers)
-	}
+	ref := s.resolve(e, k)
 	st := s.stripe(ref)
 	st.mu.Lock()
 	p := st.processes[ref]
@@ -71,6 +65,21 @@ func (s *System) toActor(e *Envelope) {
 		s.full.Add(1)
 		s.refuseTo(e, &Refusal{Code: MailboxFull, Text: "the mailbox of " + ref.String() + " is full"})
 	}
+}
+
+// resolve completes the name of a receiver that was addressed as any of its kind.
+func (s *System) resolve(e *Envelope, k *kind) Ref {
+	ref := e.To
+	switch {
+	case ref.ID != "":
+	case k.placement.How == PerSession:
+		ref.ID = e.Session.ID
+	case k.placement.How == PerNode:
+		ref.ID = s.o.Node
+	case k.placement.How == Workers:
+		ref.ID = s.o.Node + "." + strconv.Itoa(int(atomic.AddUint32(&k.next, 1))%k.Workers)
+	}
+	return ref
 }
 
 func (s *System) tenure(ref Ref, k *kind) (Tenure, Hold) {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,5 +99,32 @@ func TestRowsRunInKeyOrderAsTheyWereWhenItBegan(t *testing.T) {
 	}})
 	if g := w.gold(kind.Ref("a")); g != 4 || len(order) != 4 || order[0] != -1 || order[3] != 10 {
 		t.Errorf("%d rows, order %v", g, order)
+	}
+}
+
+func TestWhoeverIsAddressedAsAnyOfAKindIsFound(t *testing.T) {
+	var served []Ref
+	serve := func(p *Props) {
+		Answer(p, func(ctx Context, _ *look) (*bought, error) {
+			served = append(served, ctx.Self())
+			return &bought{}, nil
+		})
+	}
+	for _, c := range []struct {
+		kind Kind
+		want []string
+	}{
+		{Kind{Name: "a", New: serve, Workers: 2}, []string{"game-1.1", "game-1.0", "game-1.1"}},
+		{Kind{Name: "b", New: serve, PerNode: true}, []string{"game-1", "game-1", "game-1"}},
+		{Kind{Name: "c", New: serve, PerSession: true}, slices.Repeat([]string{
+			SessionRef("game-1", wire.JSON, 7, 1).ID}, 3)},
+	} {
+		w, before := newWorld(t, testMessages, c.kind), len(served)
+		for i, want := range c.want {
+			w.gold(Ref{Kind: c.kind.Name})
+			if got := served[before+i]; got.ID != want {
+				t.Errorf("%s: served by %s, want %s", c.kind.Name, got, want)
+			}
+		}
 	}
 }
