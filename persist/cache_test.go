@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -38,8 +37,7 @@ func TestARowIsReadOnceForAllWhoWaitAndAgainIfItWasWrittenMeanwhile(t *testing.T
 
 func TestWithRoomForASingleEntryTheCacheStillTellsTheTruth(t *testing.T) {
 	for _, room := range []int64{200, 2000, 1 << 20} {
-		db := opened(t)(persist.OpenSQLite(filepath.Join(t.TempDir(), "firefly.db")))
-		w := newWorld(t, db, persist.Limits{CacheBytes: room})
+		w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: room})
 		g, luck := w.game(gameA, 1), rand.New(rand.NewPCG(1, uint64(room)))
 		model := make(map[string]map[string]string)
 		versions := make(map[string]uint64)
@@ -86,4 +84,24 @@ func modelText(parts map[string]string, version uint64) string {
 		}
 	}
 	return text
+}
+
+// A load and a save right behind each other: the image is given to the cache, and a moment later,
+// when ristretto may not have come to it yet, it is out of date.
+func TestAnImageThatIsNotAdmittedYetIsKeptUpToDate(t *testing.T) {
+	w := newWorld(t, persist.NewMemory(), persist.Limits{})
+	g := w.game(gameA, 1)
+	g.load("first")
+	for i := range 2000 {
+		id := fmt.Sprint(i)
+		load, save := g.begin(id), g.save(id, 1, true, `{"v":1}`)
+		w.settle()
+		load.is(t, "ok")
+		save.is(t, "ok")
+		is(t, g.load(id), `{"v":1}@1`)
+	}
+	w.settle()
+	for i := range 2000 {
+		is(t, g.load(fmt.Sprint(i)), `{"v":1}@1`)
+	}
 }

@@ -13,15 +13,15 @@ import (
 func TestALoadWaitsFiveSecondsForAKeeper(t *testing.T) {
 	w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: -1})
 	g := w.game(gameA, 1)
-	w.away = true
+	w.away = actors.Unavailable
 	found, missed := g.begin("ann"), w.game(gameB, 1).begin("ann")
 	w.advance(3 * time.Second)
 	found.is(t, "")
-	w.away = false
+	w.away = ""
 	w.advance(time.Second)
 	found.is(t, "ok")
 	missed.is(t, "ok")
-	w.away = true
+	w.away = actors.Unavailable
 	missed = w.game(gameB+1, 9).begin("ann")
 	w.advance(5 * time.Second)
 	missed.is(t, "STORE_UNAVAILABLE")
@@ -38,16 +38,16 @@ func TestARefusalAfterAnUnknownOutcomeOfTheSameVersionIsUnknown(t *testing.T) {
 	first := g.save("ann", 1, true, `{}`)
 	w.advance(2 * time.Second)
 	first.is(t, "STORE_UNKNOWN")
-	w.moods.beforeAny = func() error { return persist.ErrDown }
-	w.advance(time.Second)
-	second := g.save("ann", 1, true, `{}`)
-	w.advance(2 * time.Second)
-	second.is(t, "STORE_UNKNOWN")
-	w.moods.write, w.moods.beforeAny = nil, nil
-	w.advance(5 * time.Second)
-	third := g.save("ann", 1, true, `{}`)
+	w.away = actors.Overloaded
+	again, fresh := g.save("ann", 1, true, `{}`), g.save("bob", 1, true, `{}`)
 	w.settle()
-	third.is(t, "ok")
+	again.is(t, "STORE_UNKNOWN") // this request was not handled, but the one before may have been
+	fresh.is(t, "OVERLOADED")
+	w.away, w.moods.write = "", nil
+	w.advance(5 * time.Second)
+	last := g.save("ann", 1, true, `{}`)
+	w.settle()
+	last.is(t, "ok")
 }
 
 func TestWhatNoStoreTakesIsRefusedBeforeItIsSent(t *testing.T) {

@@ -48,9 +48,16 @@ func TestAStaleOwnerIsFencedAndWhatItGaveIsKept(t *testing.T) {
 		w.settle()
 		is(t, next.load("ann"), `{"from":"old"}@1`)
 		is(t, next.fence > old.fence, true)
-		stale := old.save("ann", 2, true, `{"from":"zombie"}`)
+		stale, other := old.save("ann", 2, true, `{}`), old.save("bob", 1, true, `{}`)
 		w.settle()
 		stale.is(t, "FENCED")
+		other.is(t, "FENCED")
+		is(t, w.stored("bob"), "")
+		for _, b := range w.moods.batches { // from memory: the store was not even asked
+			for _, c := range b.Changes {
+				is(t, c.Owner.Epoch > old.fence, true)
+			}
+		}
 		w.advance(time.Second)
 		given.is(t, "ok")
 		is(t, w.stored("ann"), `={"from":"old"}@1`)

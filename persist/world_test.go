@@ -28,7 +28,7 @@ type world struct {
 	archive *persist.Archive
 	sys     *actors.System
 	closed  bool
-	away    bool // no keeper can be reached
+	away    actors.Code // not empty: no keeper can be reached, and this is why
 }
 
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
@@ -84,8 +84,8 @@ type router struct {
 }
 
 func (r *router) Route(e *actors.Envelope) {
-	if r.w.away && e.To.Kind == persist.KeeperKind {
-		e = e.Refuse(&actors.Refusal{Code: actors.Unavailable})
+	if r.w.away != "" && e.To.Kind == persist.KeeperKind {
+		e = e.Refuse(&actors.Refusal{Code: r.w.away})
 	}
 	r.sys.Deliver(e)
 }
