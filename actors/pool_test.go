@@ -85,12 +85,15 @@ func TestNothingIsLostBetweenThreadsAndPassivations(t *testing.T) {
 		})
 		all.Add(each)
 		go func() {
+			breath := time.NewTicker(3 * time.Millisecond)
+			defer breath.Stop()
 			for i := range each {
 				room <- struct{}{}
 				sys.Deliver(&Envelope{Type: Message, To: kind.Ref(fmt.Sprint(i % entities)),
-					Session: client, From: client, Number: 200, Codec: wire.JSON, Body: fmt.Appendf(nil, `{"Price":%d}`, i), Request: uint64(i + 1)})
+					Session: client, From: client, Number: 200, Codec: wire.JSON,
+					Body: fmt.Appendf(nil, `{"Price":%d}`, i), Request: uint64(i + 1)})
 				if i%50 == 0 {
-					time.Sleep(3 * time.Millisecond) // lets entities fall idle, so that some are passivated under load
+					<-breath.C // entities fall idle, so that some are passivated under load
 				}
 			}
 		}()

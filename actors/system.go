@@ -29,7 +29,8 @@ type Limits struct {
 
 // DefaultLimits are the limits of a node whose configuration says nothing.
 func DefaultLimits() Limits {
-	return Limits{Mailbox: 10_000, MailboxWarn: 1_000, Timers: 1_000, FlushEvery: time.Second, Slow: 100 * time.Millisecond}
+	return Limits{Mailbox: 10_000, MailboxWarn: 1_000, Timers: 1_000, FlushEvery: time.Second,
+		Slow: 100 * time.Millisecond}
 }
 
 // Options is what a System is made of.
