@@ -163,18 +163,22 @@ func (w *crew) goesOn(what string, since time.Time) {
 	w.t.Logf("%s everybody went on after %v", what, time.Since(since).Round(10*time.Millisecond))
 }
 
-// bought waits until the crew has bought so many lights.
+// bought waits until the crew has bought so many more lights, and returns at once when the last of them was answered
+// with yes: what is killed then has had no time to write it later.
 func (w *crew) bought(lights int) {
 	w.t.Helper()
-	await(w.t, patience, fmt.Sprintf("the crew to buy %d lights", lights), func() error {
-		sum := 0
+	sum := func() (n int) {
 		for _, p := range w.pilots {
 			p.mu.Lock()
-			sum += p.journal.light
+			n += p.journal.light
 			p.mu.Unlock()
 		}
-		if sum < lights {
-			return fmt.Errorf("it has bought %d", sum)
+		return n
+	}
+	before := sum()
+	awaitEach(w.t, time.Millisecond, patience, fmt.Sprintf("the crew to buy %d lights", lights), func() error {
+		if now := sum(); now < before+lights {
+			return fmt.Errorf("it has bought %d", now-before)
 		}
 		return nil
 	})

@@ -19,6 +19,7 @@ func TestPlayersGoOnWhateverNodeIsKilled(t *testing.T) {
 		{"game-1", flushEvery + flushJitter}, {"persist-1", 0}, {"game-2", flushEvery + flushJitter}, {"admin-1", 0},
 		{"registry-1", 0},
 	} {
+		w.bought(1)
 		w.killed(d.node, d.mayLose)
 	}
 	w.mayBreak.Store(true)
@@ -36,7 +37,9 @@ func TestAMeadowInMariaDBOutlivesItsNodesAndItsDatabase(t *testing.T) {
 		env: []string{"FIREFLY_MYSQL_DSN=" + db.DSN()}})
 	up := c.up()
 	w := c.fly(4)
+	w.bought(2)
 	w.killed("game-2", flushEvery+flushJitter)
+	w.bought(1)
 	w.killed("persist-1", 0)
 
 	at := time.Now()
