@@ -1,0 +1,32 @@
+# Short names for what is otherwise typed out. Nothing is decided here.
+
+.PHONY: help run test ci bench fuzz clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+run: ## start the cluster of runtime.toml, and Meadow in it
+	go run ./sample up
+
+test: ## all tests; those that need a MariaDB or a Chromium skip without one
+	go test ./...
+
+ci: ## all checks, as they must pass before a change lands
+	.ci/run
+
+bench: ## 200 bots over real sockets, through real processes
+	go run ./sample bots -n 200 -for 10s
+
+FUZZ = go test -run '^$$' -fuzztime 20s -fuzz
+
+fuzz: ## every fuzz target for a short while
+	$(FUZZ) FuzzFrame$$ ./actors/wire
+	$(FUZZ) FuzzDecode$$ ./actors/wire
+	$(FUZZ) FuzzReadEnvelope$$ ./actors
+	$(FUZZ) FuzzStream$$ ./gate
+	$(FUZZ) FuzzWebSocket$$ ./gate
+	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
+	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
+
+clean: ## remove what clusters leave here: logs, binaries, embedded stores. The world begins anew
+	rm -rf .firefly
