@@ -29,6 +29,8 @@ type Receiver interface {
 	Receive(e *Envelope)
 	// Stop finishes what is under way and then calls done, once; no envelope arrives after it.
 	Stop(done func())
+	// Lost says that the shard is another node's now: give up what is under way. Nothing more arrives.
+	Lost()
 }
 
 // A Runner is what a Receiver may use of the runtime.

@@ -26,6 +26,7 @@ type body interface {
 	start()
 	receive(item any)
 	leave() // finish what is under way, then end
+	lost()  // another node owns it: give up what is under way
 }
 
 // post runs f as part of the actor, before waiting messages.
@@ -89,9 +90,7 @@ func (p *process) fenced(why string) {
 	}
 	p.sys.fencedCount.Add(1)
 	p.sys.o.Log.Warn("actor ended: not ours any more", "actor", p.ref.String(), "why", why)
-	if n, ok := p.body.(*entity); ok {
-		n.dropWaiting(&Refusal{Code: Unavailable, Text: p.ref.String() + " moved"})
-	}
+	p.body.lost()
 	p.finish()
 }
 
@@ -103,6 +102,9 @@ func (p *process) finish() {
 	p.ended = true
 	p.sys.remove(p)
 }
+
+// lost answers whoever waits; nothing of the entity may be written any more.
+func (n *entity) lost() { n.dropWaiting(&Refusal{Code: Unavailable, Text: n.ref.String() + " moved"}) }
 
 // leave passivates the entity: its last event, then a flush, then the end.
 func (n *entity) leave() {

@@ -25,6 +25,8 @@ func (r *resident) leave() {
 	r.receiver.Stop(func() { r.post(r.finish) })
 }
 
+func (r *resident) lost() { r.receiver.Lost() }
+
 func (r *resident) Self() Ref        { return r.ref }
 func (r *resident) Tenure() Tenure   { return r.tenure }
 func (r *resident) Post(f func())    { r.post(f) }

@@ -62,7 +62,9 @@ type linkTarget struct {
 	cancel context.CancelFunc
 }
 
-// NewLink makes a carrier that will listen at host:port; port 0 finds a free one. Nothing happens before Listen.
+// NewLink makes a carrier that listens at host:port; port 0 finds a free one. It listens at once, because remote then
+// sets grpc's global logger, without a lock: make it before anything else in the process speaks grpc. Connections are
+// turned away before Listen.
 func NewLink(listen string, log *slog.Logger) (*Link, error) {
 	host, text, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -72,14 +74,30 @@ func NewLink(listen string, log *slog.Logger) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: link address %q: the port is no number", listen)
 	}
-	return &Link{host: host, port: port, log: log, targets: map[string]*linkTarget{}}, nil
+	l := &Link{host: host, port: port, log: log, targets: map[string]*linkTarget{}}
+	if err := l.open(); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Listen begins to receive, as Carrier says.
 func (l *Link) Listen(r Receiver) (address string, err error) {
+	l.mu.Lock()
 	l.receiver = r
+	l.mu.Unlock()
+	l.news = l.system.EventStream.Subscribe(func(event any) {
+		if e, ok := event.(*remote.EndpointConnectedEvent); ok {
+			r.Connected(e.Address)
+		}
+	})
+	return l.system.Address(), nil
+}
+
+// open begins to listen.
+func (l *Link) open() (err error) {
 	if err := free(net.JoinHostPort(l.host, strconv.Itoa(l.port))); err != nil {
-		return "", fmt.Errorf("cluster: link: %w", err)
+		return fmt.Errorf("cluster: link: %w", err)
 	}
 	quiet := func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }
 	l.system = actor.NewActorSystem(actor.WithLoggerFactory(quiet))
@@ -94,12 +112,7 @@ func (l *Link) Listen(r Receiver) (address string, err error) {
 		}
 	}()
 	l.remote.Start()
-	l.news = l.system.EventStream.Subscribe(func(event any) {
-		if e, ok := event.(*remote.EndpointConnectedEvent); ok {
-			l.receiver.Connected(e.Address)
-		}
-	})
-	return l.system.Address(), nil
+	return nil
 }
 
 // free says, better than those that will use it, that an address is taken.
@@ -217,10 +230,12 @@ func (l *Link) Close() {
 	was, targets := l.closed, l.targets
 	l.closed, l.targets = true, nil
 	l.mu.Unlock()
-	if was || l.system == nil || l.news == nil {
+	if was {
 		return
 	}
-	l.system.EventStream.Unsubscribe(l.news)
+	if l.news != nil {
+		l.system.EventStream.Unsubscribe(l.news)
+	}
 	l.remote.Shutdown(false)
 	l.readers.Wait()
 	for _, t := range targets {
@@ -235,13 +250,13 @@ func (l *Link) Close() {
 // guard stands before everything that a connection brings.
 func (l *Link) guard(server any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	l.mu.RLock()
-	closed := l.closed
+	closed := l.closed || l.receiver == nil
 	if !closed {
 		l.readers.Add(1)
 	}
 	l.mu.RUnlock()
 	if closed {
-		return status.Error(codes.Unavailable, "this node is closing")
+		return status.Error(codes.Unavailable, "this node is not up")
 	}
 	defer l.readers.Done()
 	defer func() {

@@ -21,21 +21,10 @@ import (
 
 // links are carriers that listen already. Remote sets grpc's global logger, without a lock, whenever one begins to
 // listen; so all do before any of them speaks, and the race detector has nothing to see.
-var links = make(chan *lentLink, 80)
-
-// lentLink is a link whose receiver comes later than its address.
-type lentLink struct {
-	*Link
-	address string
-}
-
-func (l *lentLink) Listen(r Receiver) (string, error) {
-	l.receiver = r
-	return l.address, nil
-}
+var links = make(chan *Link, 80)
 
 // lend takes a link that nobody has used.
-func lend(t *testing.T) *lentLink {
+func lend(t *testing.T) *Link {
 	t.Helper()
 	select {
 	case l := <-links:
@@ -53,12 +42,8 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		address, err := l.Listen(nil)
-		if err != nil {
-			panic(err)
-		}
-		links <- &lentLink{l, address}
-		greeted, err := net.Dial("tcp", address) // once it greets, it has looked at the logger for the last time
+		links <- l
+		greeted, err := net.Dial("tcp", l.system.Address()) // once it greets, it has looked at the logger for the last time
 		if err != nil {
 			panic(err)
 		}

@@ -211,6 +211,14 @@ func (k *keeper) mayStop() {
 	k.stopped = nil
 }
 
+// Lost implements actors.Receiver: what is pending is its senders' to send to the next keeper.
+func (k *keeper) Lost() {
+	for _, e := range k.sorted() {
+		k.archive.writers.withdraw(e.parcel)
+	}
+	k.retire()
+}
+
 // retire takes the keeper's share out of what the node has pending. Any goroutine may call it.
 func (k *keeper) retire() {
 	if !k.retired.Swap(true) {

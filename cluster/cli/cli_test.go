@@ -228,13 +228,7 @@ func (p *place) command(args ...string) *exec.Cmd {
 	}
 	c := exec.Command(exe, append(args, "--config", p.config.Path)...)
 	// A race-checked program sleeps a second before it ends: not here.
-	race := "GORACE=atexit_sleep_ms=0"
-	if p.as == "echo" {
-		// protoactor's Remote.Start replaces grpc's global logger while the embedded etcd, which
-		// shares its process, logs with the old one: a race of theirs that must not fail our verbs.
-		race += " exitcode=0"
-	}
-	c.Env = append(os.Environ(), asTool+"="+p.as, race)
+	c.Env = append(os.Environ(), asTool+"="+p.as, "GORACE=atexit_sleep_ms=0")
 	return c
 }
 

@@ -56,6 +56,7 @@ type process struct {
 	log         *slog.Logger
 	incarnation uint64
 
+	link    *cluster.Link
 	node    *Node
 	control *Control
 	sockets *gate.Server
@@ -69,7 +70,7 @@ type process struct {
 func (p *process) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	steps := []func(context.Context) error{p.startEtcd, p.startNode, p.startGate, p.startHTTP, p.startControl}
+	steps := []func(context.Context) error{p.startLink, p.startEtcd, p.startNode, p.startGate, p.startHTTP, p.startControl}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("node: start %s: %w", p.self.Name, err)
@@ -94,6 +95,15 @@ func (p *process) end() error {
 
 func (p *process) ending(f func(ctx context.Context) error) { p.ends = append(p.ends, f) }
 
+// startLink listens for other nodes before anything else speaks grpc; see cluster.NewLink.
+func (p *process) startLink(context.Context) (err error) {
+	if p.link, err = cluster.NewLink(p.self.Listen, p.log); err != nil {
+		return err
+	}
+	p.ending(func(context.Context) error { p.link.Close(); return nil })
+	return nil
+}
+
 func (p *process) startEtcd(ctx context.Context) error {
 	if !p.self.Has(RoleRegistry) || !p.config.Cluster.Etcd.Embedded {
 		return nil
@@ -116,14 +126,12 @@ func (p *process) startNode(ctx context.Context) error {
 	tables.Start()
 	p.ending(func(context.Context) error { tables.Stop(); return nil })
 	parts := Parts{Incarnation: p.incarnation, Seed: cluster.NewIncarnation(), Draw: cluster.NewIncarnation,
-		Clock: p.clock, Scheduler: p.pool, Tables: tables, Log: p.log, Condemned: p.condemn}
+		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Log: p.log,
+		Condemned: p.condemn}
 	if p.self.Has(RolePersist) {
 		if parts.Database, err = p.openDatabase(ctx); err != nil {
 			return err
 		}
-	}
-	if parts.Carrier, err = cluster.NewLink(p.self.Listen, p.log); err != nil {
-		return err
 	}
 	if parts.Registry, err = cluster.NewEtcdRegistry(RegistryOptions(p.config, p.log)); err != nil {
 		return err

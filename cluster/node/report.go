@@ -72,7 +72,7 @@ func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
 	return map[string]uint64{
 		"late": counted.Late, "expired": counted.Expired, "lost": counted.Lost + carried.Lost,
 		"mailbox_full": counted.Full, "unhandled": counted.Unhandled, "fenced": counted.Fenced,
-		"hung": uint64(counted.Hung),
+		"hung":            uint64(counted.Hung),
 		"refused_by_link": carried.Refused, "strangers": carried.Strangers, "malformed": carried.Malformed,
 	}
 }
