@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		links <- l
-		greeted, err := net.Dial("tcp", l.system.Address()) // once it greets, it has looked at the logger for the last time
+		greeted, err := net.Dial("tcp", l.system.Address()) // once it greets, it looks at the logger no more
 		if err != nil {
 			panic(err)
 		}

@@ -70,7 +70,8 @@ type process struct {
 func (p *process) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	steps := []func(context.Context) error{p.startLink, p.startEtcd, p.startNode, p.startGate, p.startHTTP, p.startControl}
+	steps := []func(context.Context) error{p.startLink, p.startEtcd, p.startNode, p.startGate, p.startHTTP,
+		p.startControl}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("node: start %s: %w", p.self.Name, err)
