@@ -1,0 +1,159 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/gate/client"
+)
+
+type (
+	count   struct{ Name string }
+	counted struct{ N int }
+	bump    struct{}
+)
+
+// tally is a game of one number for each name, with roles of its own.
+var tally = node.App{Name: "tally", Game: node.Module{
+	Name: "tally",
+	Messages: wire.Messages(wire.In[*count](101).Public(), wire.Out[*counted](102),
+		wire.Internal[*bump](103)),
+	Kinds: []actors.Kind{
+		{Name: "desk", Workers: 1, Role: "front", New: func(p *actors.Props) {
+			actors.Answer(p, func(ctx actors.Context, m *count) (*counted, error) {
+				return actors.Reply(ctx, actors.Ask[*counted](actors.KindName("number").Ref(m.Name), &bump{}),
+					func(_ actors.Context, c *counted, err error) (*counted, error) { return c, err })
+			})
+		}},
+		{Name: "number", Role: "vault", New: func(p *actors.Props) {
+			n := actors.State[int](p, "n")
+			actors.Answer(p, func(ctx actors.Context, _ *bump) (*counted, error) {
+				*n.Edit()++
+				ctx.Commit()
+				return &counted{n.View()}, nil
+			})
+		}},
+	},
+}}
+
+// freePorts finds ports that nobody listens at.
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // all are held until the last is found
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// alone writes the configuration of a node that plays every role, in a process of the test's own.
+func alone(t *testing.T) (*node.Blueprint, *node.Config) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	var text string
+	for ports := freePorts(t, 6); ; ports = freePorts(t, 6) {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]+1)); err == nil {
+			l.Close() // etcd takes this port and the next
+			text = fmt.Sprintf("[cluster]\nname = \"t\"\netcd = \"embedded\"\netcd_port = %d\ndata = %q\n"+
+				"[node.all-1]\nroles = [\"gate\", \"front\", \"vault\", \"persist\", \"admin\", \"registry\"]\n"+
+				"listen = \"127.0.0.1:%d\"\ntcp = \"127.0.0.1:%d\"\nws = \"127.0.0.1:%d\"\nhttp = \"127.0.0.1:%d\"\n",
+				ports[0], filepath.Join(dir, "data"), ports[2], ports[3], ports[4], ports[5])
+			break
+		}
+	}
+	b, err := tally.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := node.Parse(filepath.Join(dir, "runtime.toml"), []byte(text), os.LookupEnv, b.KindRoles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, c
+}
+
+// play runs the node, counts a name up once, ends the node and returns the count.
+func play(t *testing.T, b *node.Blueprint, c *node.Config) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- node.Run(running, b, c, "all-1") }()
+	defer stop()
+	for waiting := fmt.Errorf("no run file yet"); waiting != nil; {
+		select {
+		case err := <-ended:
+			t.Fatalf("the node ended by itself: %v", err)
+		case <-ctx.Done():
+			t.Fatalf("the node is not ready: %v", waiting)
+		case <-time.After(10 * time.Millisecond):
+		}
+		if there, err := node.ReadRunning(c.RunDir()); err == nil && len(there) == 1 {
+			waiting = there[0].Ready(ctx)
+		}
+	}
+	p, err := client.Dial(ctx, "tcp://"+c.Nodes[0].TCP, client.Options{Catalogue: b.Catalogue})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Call[*counted](ctx, p, &count{"ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatalf("the node did not end in order: %v", err)
+	}
+	return answer.N
+}
+
+func TestANodeOfEveryRoleKeepsWhatItCommittedAndLeavesNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	b, c := alone(t)
+	for want := 1; want <= 2; want++ {
+		if got := play(t, b, c); got != want {
+			t.Fatalf("counted %d, want %d", got, want)
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := goleak.Find(before) // protoactor's writers pause for 2 s after a failed dial
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range c.Listeners(c.Nodes[0]) {
+		free, err := net.Listen("tcp", l.Address)
+		if err != nil {
+			t.Errorf("%s is still taken: %v", l.Key, err)
+			continue
+		}
+		free.Close()
+	}
+	if left, err := filepath.Glob(filepath.Join(c.RunDir(), "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
