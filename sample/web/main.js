@@ -213,6 +213,10 @@ setInterval(() => {
   for (const id of ["shop", "board"]) if (panel.open(id)) panel.want[id]();
 }, LOOK_EVERY);
 
+// A browser may keep a page that was left, connection and all, to come back to it: a firefly would hang there.
+window.addEventListener("pagehide", () => client?.close());
+window.addEventListener("pageshow", (e) => { if (e.persisted && world.name) start(world.name); });
+
 // meadow is for tests and for the curious.
 window.meadow = {
   flyTo: (x, y) => input.flyTo(x, y),
