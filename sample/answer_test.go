@@ -33,13 +33,17 @@ func speak(t *testing.T, door string) *speaker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { pipe.Close() }) //nolint:errcheck // the gate may have closed it
 	s := &speaker{t: t, pipe: pipe}
+	t.Cleanup(s.hangUp)
 	s.write(wire.NumberHello, 0, `{"version":2,"codec":"json"}`)
 	if h, body := s.read(); h.Number != wire.NumberWelcome {
 		t.Fatalf("Hello is answered with %d %s", h.Number, body)
 	}
 	return s
+}
+
+func (s *speaker) hangUp() {
+	s.pipe.Close() //nolint:errcheck // the gate may have closed it
 }
 
 func (s *speaker) write(number, seq uint32, body string) {
@@ -136,6 +140,7 @@ func answersOfTheMeadow(t *testing.T, c *realCluster) {
 		s.doesNotRise()
 		s.isTooFast()
 		s.answered(5101, `{}`, 5102)
+		s.hangUp()
 	}
 }
 

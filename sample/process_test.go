@@ -195,7 +195,7 @@ var (
 func movedPorts(t *testing.T, config string) string {
 	t.Helper()
 	for range 200 {
-		first := 10000 + 100*int((int64(os.Getpid())+portBlock.Add(1))%220)
+		first := 11000 + 100*int((int64(os.Getpid())+portBlock.Add(1))%210) // browsers refuse port 10080
 		if !hundredFree(first) {
 			continue
 		}
@@ -416,8 +416,10 @@ func (c *realCluster) begin(args ...string) *realUp {
 // up starts an `up` and waits until it says that everything is ready.
 func (c *realCluster) up() *realUp {
 	c.t.Helper()
+	began := time.Now()
 	u := c.begin()
 	u.prints("ready in ")
+	c.t.Logf("ready after %v", time.Since(began).Round(lookEach))
 	return u
 }
 
@@ -465,8 +467,10 @@ func (u *realUp) signal(s syscall.Signal) int {
 // stop ends `up` as Ctrl-C does, which must go well and leave nothing.
 func (u *realUp) stop() {
 	u.t.Helper()
+	began := time.Now()
 	if code := u.signal(syscall.SIGINT); code != 0 {
 		u.t.Errorf("`up` ended with exit code %d", code)
 	}
+	u.t.Logf("stopped after %v", time.Since(began).Round(lookEach))
 	u.leavesNothing()
 }
