@@ -151,7 +151,8 @@ func TestEverythingMayDieAtOnce(t *testing.T) {
 	c := newRealCluster(t, realGame{config: shippedConfig(t), prices: crewPrices})
 	up := c.up()
 	w := c.fly(4)
-	w.bought(3)
+	w.saved(flushEvery + flushJitter)
+	w.bought(1)
 	w.mayBreak.Store(true)
 	at := time.Now()
 	for pid := range c.processes() { // the supervisor, too

@@ -59,6 +59,7 @@ func (c *realCluster) fly(size int) *crew {
 	w.stop = func() { cancel(); flying.Wait() }
 	for i := range size {
 		p := c.join(fmt.Sprintf("pilot%d", i), []string{"1,1", "0,0", "2,1", "1,2", "0,2", "2,0"}[i%6], i%2 == 1)
+		p.save = i%3 == 0
 		w.pilots = append(w.pilots, p)
 	}
 	c.t.Cleanup(w.stop)
@@ -184,10 +185,31 @@ func (w *crew) bought(lights int) {
 	})
 }
 
+// saved waits until somebody who buys nothing was told of sparks so long ago that they must be kept by now.
+func (w *crew) saved(ago time.Duration) {
+	w.t.Helper()
+	await(w.t, patience, fmt.Sprintf("sparks that were gathered %v ago", ago), func() error {
+		for _, p := range w.pilots {
+			p.mu.Lock()
+			old := slices.ContainsFunc(p.journal.tops, func(c count) bool {
+				return c.sparks > 0 && time.Since(c.heard) > ago
+			})
+			p.mu.Unlock()
+			if p.save && old {
+				return nil
+			}
+		}
+		return errors.New("nobody has any")
+	})
+}
+
 // killed kills a node under the crew's traffic. Everybody goes on in time, the supervisor starts another process, and
 // nothing is lost that must not be.
 func (w *crew) killed(name string, mayLose time.Duration) {
 	w.t.Helper()
+	if mayLose > 0 {
+		w.saved(mayLose)
+	}
 	at := time.Now()
 	dead := w.kill(name)
 	w.goesOn("after the death of "+name, at)
@@ -203,8 +225,11 @@ func (w *crew) lost(name string, at time.Time, mayLose time.Duration) {
 	for _, p := range w.pilots {
 		p.mu.Lock()
 		tops := slices.Clone(p.journal.tops)
-		p.mu.Unlock()
 		i := slices.IndexFunc(tops, func(c count) bool { return c.asked.After(at) })
+		if i >= 0 {
+			p.journal.tops = slices.Clone(tops[i:]) // the next death is compared with what was kept of this one
+		}
+		p.mu.Unlock()
 		if i < 0 {
 			w.t.Fatalf("%s has not been told of its sparks since the death of %s", p.name, name)
 		}
@@ -276,6 +301,22 @@ func (w *crew) account(p *pilot) error {
 			p.journal.light, gathered, p.purse)
 	}
 	return nil
+}
+
+// isRefused lets somebody new come, which needs a commit: the answer is an error that says that the store is away.
+func (w *crew) isRefused(what string) {
+	w.t.Helper()
+	p := w.newPilot("toosoon", "1,1", true)
+	defer p.leave()
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	began := time.Now()
+	_, err := p.login(ctx)
+	refusal := (*actors.Refusal)(nil)
+	if !errors.As(err, &refusal) || !slices.Contains(excusable, refusal.Code) {
+		w.t.Errorf("%s a newcomer is answered: %v", what, err)
+	}
+	w.t.Logf("%s a newcomer is refused after %v: %v", what, time.Since(began).Round(lookEach), err)
 }
 
 // playsOn waits until everybody was answered by its room and its own player, by a request that was sent after since:

@@ -44,7 +44,8 @@ func TestAMeadowInMariaDBOutlivesItsNodesAndItsDatabase(t *testing.T) {
 
 	at := time.Now()
 	db.Kill()
-	w.playsOn("without the database", at)
+	w.isRefused("without the database")
+	w.playsOn("without the database", time.Now())
 	back := time.Now()
 	db.Restart()
 	w.goesOn("with the database again", back)

@@ -28,6 +28,7 @@ type pilot struct {
 	name string
 	door string // tcp://... or ws://...
 	wish string
+	save bool // buys nothing: no commit of a purchase saves what it gathers
 
 	mu      sync.Mutex
 	client  *client.Client
@@ -70,7 +71,7 @@ func (c *realCluster) join(name, wish string, ws bool) *pilot {
 func (p *pilot) login(ctx context.Context) (*account.LoggedIn, error) {
 	p.leave()
 	p.mu.Lock()
-	p.seen, p.sparks, p.room = map[string]Body{}, map[uint32]Spark{}, ""
+	p.seen, p.sparks, p.room, p.purse = map[string]Body{}, map[uint32]Spark{}, "", 0
 	p.mu.Unlock()
 	c, err := client.Dial(ctx, p.door, client.Options{Catalogue: meadowNumbers(), Name: "test/1", Push: p.push})
 	if err != nil {
@@ -295,7 +296,7 @@ func (p *pilot) buy() any {
 	purse, wares := p.purse, p.journal.wares
 	p.mu.Unlock()
 	i := slices.IndexFunc(wares, func(w Price) bool { return w.Light == light+1 && w.Sparks <= purse })
-	if i < 0 {
+	if i < 0 || p.save {
 		return p.request("browse", &Browse{})
 	}
 	reply := p.request("buy", &Buy{wares[i].Item})
