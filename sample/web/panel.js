@@ -207,7 +207,7 @@ export class Panel {
       li.append(dot, element("b", s.who), element("span", s.sparks.toLocaleString("en")));
       return li;
     }));
-    $("rank").textContent = m.you.sparks ? `You have gathered ${m.you.sparks.toLocaleString("en")} sparks.` :
+    $("rank").textContent = m.you.sparks ? `You have gathered ${m.you.sparks.toLocaleString("en")} ${m.you.sparks === 1 ? "spark" : "sparks"}.` :
       "Gather a spark to appear here.";
   }
 
