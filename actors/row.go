@@ -10,13 +10,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
+
+// maxKey bounds the key of a stored row, in bytes: with its cell's name it is a key of 255 bytes in the store.
+const maxKey = 100
+
+// maxName bounds the name of a cell or a group, in bytes.
+const maxName = 100
 
 // A Map is a cell of many rows by key, stored row by row: a flush writes the rows that changed. V is flat.
 type Map[K cmp.Ordered, V any] struct {
 	p       *Props
 	name    string
 	stored  bool
+	textual bool // stored, and its keys are texts
 	version int
 	steps   []Migration
 	rows    map[K]V
@@ -47,7 +55,8 @@ func CarryRows[K cmp.Ordered, V any](p *Props, cell string) *Map[K, V] {
 
 func newMap[K cmp.Ordered, V any](p *Props, name string, stored bool, steps []Migration) *Map[K, V] {
 	m := &Map[K, V]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
-		rows: map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{}}
+		textual: stored && reflect.TypeFor[K]().Kind() == reflect.String,
+		rows:    map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{}}
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[V]())
 		p.checkSteps(name, steps)
@@ -84,8 +93,9 @@ func (m *Map[K, V]) Len() int {
 	return len(m.rows)
 }
 
-// Set puts a row.
+// Set puts a row. A key of a stored cell that is longer than 100 bytes, or is not UTF-8, panics.
 func (m *Map[K, V]) Set(k K, v V) {
+	m.checkKey(k)
 	if !m.remember(k) {
 		m.keys = nil
 	}
@@ -130,8 +140,8 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 func (m *Map[K, V]) remember(k K) bool {
 	t := m.p.turn(m.name)
 	if !m.touched {
-		m.touched = true
 		t.touch(m)
+		m.touched = true
 	}
 	v, had := m.rows[k]
 	m.log = append(m.log, rowBefore[K, V]{k, v, had, m.dirty[k]})
@@ -228,7 +238,32 @@ func (m *Map[K, V]) confirm() { clear(m.given) }
 
 func (m *Map[K, V]) peek() any { return maps.Clone(m.rows) }
 
-func formatKey[K cmp.Ordered](k K) string { return fmt.Sprint(k) }
+// formatKey writes a key as its plain contents, also one whose type has a String method: parseKey reads it again.
+func formatKey[K cmp.Ordered](k K) string {
+	v := reflect.ValueOf(k)
+	switch {
+	case v.Kind() == reflect.String:
+		return v.String()
+	case v.CanInt():
+		return strconv.FormatInt(v.Int(), 10)
+	case v.CanUint():
+		return strconv.FormatUint(v.Uint(), 10)
+	default:
+		return strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits())
+	}
+}
+
+// checkKey panics at a key that the store would not take, in the turn that sets it: later, it would keep the whole
+// entity from being written.
+func (m *Map[K, V]) checkKey(k K) {
+	if !m.textual {
+		return
+	}
+	if text := formatKey(k); len(text) > maxKey || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		panic(fmt.Sprintf("actors: cell %s: a key is UTF-8 without NUL of at most %d bytes: %.40q...",
+			m.name, maxKey, text))
+	}
+}
 
 func parseKey[K cmp.Ordered](text string) (K, error) {
 	var k K
