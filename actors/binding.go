@@ -1,5 +1,10 @@
 package actors
 
+import (
+	"fmt"
+	"maps"
+)
+
 // This file is how an entity keeps who is bound to it.
 
 // order handles one of the runtime's own messages.
@@ -7,6 +12,7 @@ func (n *entity) order(e *Envelope) {
 	msg, err := ReadRuntimeMessage(e)
 	if err != nil {
 		n.sys.unhandled(e)
+		n.sys.refuseTo(e, &Refusal{Code: UnknownNumber, Text: err.Error()})
 		return
 	}
 	switch m := msg.(type) {
@@ -38,11 +44,12 @@ func (n *entity) bind(m *Bound) {
 		}
 	}
 	n.bound[m.Session] = m
-	n.bindingTurn(m.Session, m.Who, m, func() {
+	n.regroup("bind", func() {
 		if n.props.audience != nil {
 			n.props.audience.Add(m.Session)
 		}
 	})
+	n.tell(m.Session, m.Who, m)
 }
 
 func (n *entity) unbind(m *Unbound) {
@@ -50,42 +57,74 @@ func (n *entity) unbind(m *Unbound) {
 		return
 	}
 	delete(n.bound, m.Session)
-	n.bindingTurn(m.Session, m.Who, m, func() {
-		for _, g := range n.props.groups {
-			g.Remove(m.Session)
-		}
-	})
-	n.armIdle()
+	n.dismiss([]Ref{m.Session})
+	n.tell(m.Session, m.Who, m)
+	if !n.ended {
+		n.armIdle()
+	}
 }
 
-// bindingTurn changes the runtime's groups in a turn that always stands, and then tells the listeners in one of theirs.
-func (n *entity) bindingTurn(session, who Ref, event any, change func()) {
-	t := n.newTurn(0, "binding")
-	n.run(t, func() (any, error) { change(); return done, nil })
-	t = n.newTurn(0, "binding")
-	t.session, t.from = session, who
-	n.run(t, func() (any, error) {
-		t.Emit(event)
-		return done, t.failed
-	})
+// regroup changes the runtime's groups in a turn that always stands.
+func (n *entity) regroup(name string, change func()) {
+	n.run(n.newTurn(0, name), func() (any, error) { change(); return done, nil })
 }
 
-// prune takes ended sessions out of every group.
-func (n *entity) prune(sessions []Ref) {
-	t := n.newTurn(0, "prune")
-	n.run(t, func() (any, error) {
+// dismiss takes sessions out of every group.
+func (n *entity) dismiss(sessions []Ref) {
+	n.regroup("unbind", func() {
 		for _, g := range n.props.groups {
 			for _, s := range sessions {
 				g.Remove(s)
 			}
 		}
+	})
+}
+
+// tell tells the listeners, in a turn of theirs, of a session that came or went. An instance that has not been greeted
+// hears of all that are there when it is.
+func (n *entity) tell(session, who Ref, event any) {
+	if n.fresh {
+		return
+	}
+	t := n.newTurn(0, fmt.Sprintf("%T", event))
+	t.session, t.from = session, who
+	n.run(t, func() (any, error) {
+		t.Emit(event)
 		return done, nil
 	})
+}
+
+// prune takes ended sessions out of every group. Each that was bound is unbound in its turn: a listener may commit.
+func (n *entity) prune(sessions []Ref) {
+	n.dismiss(sessions)
+	var ended []any
 	for _, s := range sessions {
 		if b := n.bound[s]; b != nil {
-			n.unbind(&Unbound{Session: s, Who: b.Who, Code: Unavailable})
+			ended = append(ended, &Unbound{Session: s, Who: b.Who, Code: Unavailable})
 		}
 	}
+	n.box.putBack(ended...)
+}
+
+// isBinding reports whether an item of a mailbox says who is bound: it is never refused, so that gates and entities
+// agree.
+func isBinding(item any) bool {
+	e, ok := item.(*Envelope)
+	return ok && (e.Number == NumberBound || e.Number == NumberUnbound)
+}
+
+// A farewell is who was bound to an entity when it ended here: the node keeps it for the next activation of the tenure.
+type farewell struct {
+	tenure Tenure
+	items  []any // envelopes of Bound and Unbound, in their order
+}
+
+// bindings says Bound again for each session, to the next activation.
+func (n *entity) bindings() (again []any) {
+	for _, session := range sortedSet(maps.Keys(n.bound)) {
+		again = append(again, RuntimeMessage(session, n.ref, n.bound[session]))
+	}
+	return again
 }
 
 // clients are the sessions logged in as this entity, in canonical order.

@@ -48,14 +48,19 @@ func (s *System) toActor(e *Envelope) {
 	p := st.processes[ref]
 	if p == nil {
 		tenure, hold := s.tenure(ref, k)
-		if hold != Held || s.isStopping() {
+		if hold != Held || s.isClosedTo(k) {
 			st.mu.Unlock()
 			s.notHere(e, hold)
 			return
 		}
 		p = s.spawn(ref, k, tenure)
 	}
-	kept := p.box.post(laneUser, e)
+	kept := true
+	if isBinding(e) { // as many as sessions; a gate that was not heard would not say it again
+		p.box.tick(e)
+	} else {
+		kept = p.box.post(laneUser, e)
+	}
 	depth := p.box.UserMessageCount()
 	st.mu.Unlock()
 	if depth == s.o.Limits.MailboxWarn {
@@ -77,7 +82,7 @@ func (s *System) resolve(e *Envelope, k *kind) Ref {
 	case k.placement.How == PerNode:
 		ref.ID = s.o.Node
 	case k.placement.How == Workers:
-		ref.ID = s.o.Node + "." + strconv.Itoa(int(atomic.AddUint32(&k.next, 1))%k.Workers)
+		ref.ID = s.o.Node + "." + strconv.Itoa(int(k.next.Add(1))%k.Workers)
 	}
 	return ref
 }
@@ -93,6 +98,14 @@ func (s *System) tenure(ref Ref, k *kind) (Tenure, Hold) {
 	return t, hold
 }
 
+// addressable says what is wrong with a Ref as a receiver. That of a kind of which any will do needs no id.
+func (s *System) addressable(to Ref) error {
+	if k := s.kinds[to.Kind]; k != nil && to.ID == "" && (k.placement.How == Workers || k.placement.How == PerNode) {
+		return nil
+	}
+	return to.Check()
+}
+
 // ShardOf is the shard of an actor: the number that its id is, or the hash of its name.
 func ShardOf(ref Ref, at Placement, shards int) int {
 	if at.ByShard {
@@ -105,7 +118,7 @@ func ShardOf(ref Ref, at Placement, shards int) int {
 
 // notHere deals with a message for an actor that this node may not bring up now.
 func (s *System) notHere(e *Envelope, hold Hold) {
-	if hold == Lost && !s.isStopping() {
+	if hold == Lost {
 		s.bounce(e)
 		return
 	}

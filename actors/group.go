@@ -8,7 +8,7 @@ import (
 )
 
 // A Group is a set of receivers, of sessions above all. Its changes are part of the turn that makes them. It is not
-// stored; sessions that have ended are taken out by the runtime.
+// stored; sessions that have ended, or are not bound to the entity any more, are taken out by the runtime.
 type Group struct {
 	p       *Props
 	name    string

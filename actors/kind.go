@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -14,7 +15,7 @@ type Kind struct {
 	Name       KindName
 	Role       string        // the role of the nodes that run it; default "game"
 	New        func(*Props)  // makes a behaviour: declares its handlers and cells, and does nothing else
-	IdleAfter  time.Duration // passivate after so long without a message; default 5 minutes
+	IdleAfter  time.Duration // passivate, timers and all, after so long without a turn; default 5 minutes, < 0: never
 	Workers    int           // stateless: so many per node, the nearest serves; 0: one actor per id in the cluster
 	PerNode    bool          // one on every node of the role; its id is the node's name
 	PerSession bool          // one per session; its id is the session's
@@ -71,7 +72,7 @@ type kind struct {
 	Kind
 	placement Placement
 	table     *table
-	next      uint32 // Workers: whose turn it is; guarded by the system's stripe of the kind
+	next      atomic.Uint32 // Workers: whose turn it is
 }
 
 func (k *kind) stored() bool { return k.table != nil && k.table.stored }
@@ -92,6 +93,9 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 		made.placement.How = Workers
 	case k.PerSession:
 		made.placement.How = PerSession
+	}
+	if err := k.Name.Ref("any").Check(); err != nil {
+		return nil, fmt.Errorf("actors: the name of kind %q: %w", k.Name, err)
 	}
 	if k.Receiver != nil {
 		return made, nil
@@ -162,6 +166,8 @@ func (t *table) declare(m, r reflect.Type, listens bool) {
 		e.on = append(e.on, index)
 	case e.answer >= 0:
 		t.refuse("%s has two handlers", m)
+	case e.line != nil && e.line.Number < wire.FirstGameNumber:
+		t.refuse("answers %s, which is an event of the runtime: listen to it with On", m)
 	case e.line == nil:
 		t.refuse("answers %s, which is not in the catalogue: give it a number", m)
 	default:
@@ -173,6 +179,9 @@ func (t *table) declare(m, r reflect.Type, listens bool) {
 }
 
 func (t *table) cell(name string, stored bool) {
+	if len(name) > maxName {
+		t.refuse("cell %.40q...: a name is at most %d bytes", name, maxName)
+	}
 	if t.cells[name] {
 		t.refuse("cell %q is declared twice", name)
 	}

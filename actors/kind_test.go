@@ -29,8 +29,10 @@ func TestEverythingWrongWithAKindIsSaidAtOnce(t *testing.T) {
 			Answer(p, func(Context, *unknownMessage) (*bought, error) { return nil, nil })
 			Answer(p, func(Context, *buy) (*bought, error) { return nil, nil })
 			Handle(p, func(Context, *buy) error { return nil })
+			Handle(p, func(Context, *Bound) error { return nil })
 			State[newCoat](p, "coat", From(2, func(o oldCoat) (newCoat, error) { return newCoat{}, nil }))
 		}},
+		{Name: "a/b", New: func(*Props) {}},
 		{Name: "touchy", New: func(p *Props) { State[int](p, "n").View() }},
 		{Name: "worker", Workers: 2, New: func(p *Props) { State[int](p, "n") }},
 		{Name: "rival", New: func(p *Props) { Answer(p, func(Context, *buy) (*bought, error) { return nil, nil }) }},
@@ -42,6 +44,7 @@ func TestEverythingWrongWithAKindIsSaidAtOnce(t *testing.T) {
 		"deep.Inner.List (slice) is not flat", `cell "twice" is declared twice`,
 		"unknownMessage, which is not in the catalogue", "*actors.buy has two handlers", "migrates from version 2",
 		"cell n of kind touchy is used outside of a turn", "kind worker is no entity", "is Public",
+		"listen to it with On", `the name of kind "a/b"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)

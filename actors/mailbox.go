@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -25,6 +26,7 @@ type mailbox struct {
 	bound      int
 	held       bool // the user lane waits
 	suspended  bool // protoactor's wish after a failure of the runtime's own
+	closed     bool // the actor has ended: nothing of it runs any more
 	running    bool // run is scheduled or under way; this is the one race: set and cleared under mu only
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
@@ -32,11 +34,11 @@ type mailbox struct {
 
 func newMailbox(bound int) *mailbox { return &mailbox{bound: bound} }
 
-// post appends to a lane; false means that the user lane is at its bound and nothing was kept.
+// post appends to a lane; false means that the user lane is at its bound, or closed, and nothing was kept.
 func (m *mailbox) post(lane int, item any) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if lane == laneUser && m.lane[laneUser].len() >= m.bound {
+	if m.closed && lane != laneSystem || lane == laneUser && m.lane[laneUser].len() >= m.bound {
 		return false
 	}
 	m.lane[lane].push(item)
@@ -44,11 +46,25 @@ func (m *mailbox) post(lane int, item any) bool {
 	return true
 }
 
-// tick appends a timer to the user lane whatever its bound: each timer waits there at most once.
+// tick appends to the user lane whatever its bound: a timer, which waits there at most once, or what was promised.
 func (m *mailbox) tick(item any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
 	m.lane[laneUser].push(item)
+	m.wake()
+}
+
+// putBack makes items the first of the user lane again, in their order and whatever its bound.
+func (m *mailbox) putBack(items ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	m.lane[laneUser] = queue{items: append(slices.Clone(items), m.lane[laneUser].rest()...)}
 	m.wake()
 }
 
@@ -64,10 +80,18 @@ func (m *mailbox) hold(held bool) {
 func (m *mailbox) drain() []any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []any
-	for m.lane[laneUser].len() > 0 {
-		all = append(all, m.lane[laneUser].pop())
-	}
+	all := m.lane[laneUser].rest()
+	m.lane[laneUser] = queue{}
+	return all
+}
+
+// close drains, and lets nothing more in: what comes later for an actor that has ended runs nowhere.
+func (m *mailbox) close() []any {
+	all := m.drain()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.lane[laneControl] = queue{}
 	return all
 }
 
@@ -168,6 +192,7 @@ type queue struct {
 
 func (q *queue) len() int      { return len(q.items) - q.head }
 func (q *queue) push(item any) { q.items = append(q.items, item) }
+func (q *queue) rest() []any   { return q.items[q.head:] }
 
 func (q *queue) pop() any {
 	item := q.items[q.head]

@@ -115,7 +115,7 @@ func (n *entity) save(isCommit bool) {
 	}
 	flat, e := json.Marshal(cells)
 	if err = errors.Join(err, e); err != nil {
-		n.notWritten(err)
+		n.notWritten(Internal.Refuse("%v", err))
 		return
 	}
 	n.version++
@@ -159,11 +159,18 @@ func (n *entity) written() {
 		n.durable()
 	case n.committing != nil:
 		n.sendCommit()
-	case n.leaving:
-		n.depart()
 	default:
-		n.flushSoon()
+		n.goOn()
 	}
+}
+
+// goOn is what follows when nothing is under way any more.
+func (n *entity) goOn() {
+	if n.leaving {
+		n.depart()
+		return
+	}
+	n.flushSoon()
 }
 
 // durable lets a committed turn take effect.
@@ -173,7 +180,7 @@ func (n *entity) durable() {
 	c.turn.keep()
 	c.release()
 	n.resume()
-	n.flushSoon()
+	n.goOn()
 }
 
 // notWritten: the change did not happen. A commit's turn never was; everything else is dirty again.
@@ -196,7 +203,9 @@ func (n *entity) notWritten(err error) {
 	}
 	n.sys.o.Log.Warn("change not written", "actor", n.ref.String(), "error", err.Error())
 	n.backOff()
-	if n.flushing == nil {
+	if n.leaving && !n.dirty() {
+		n.depart()
+	} else if n.flushing == nil {
 		n.flushAfter(n.retry)
 	}
 }
@@ -205,7 +214,11 @@ func (n *entity) notWritten(err error) {
 // waited long enough is told that nobody knows, and this activation ends: the next one reads the store.
 func (n *entity) unknown() {
 	if c := n.committing; c != nil && n.sys.o.Clock.Now().Sub(c.since) > commitPatience {
-		n.refuse(c.turn.request, &Refusal{Code: CommitUnknown, Text: "the store did not tell whether it is written"})
+		r := &Refusal{Code: CommitUnknown, Text: "the store did not tell whether it is written"}
+		if !c.sent {
+			r = &Refusal{Code: StoreUnavailable, Text: "the store does not tell of an earlier change; this was not sent"}
+		}
+		n.refuse(c.turn.request, r)
 		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " reads the store again"})
 		return
 	}

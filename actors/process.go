@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"runtime/debug"
 	"time"
 )
 
@@ -25,8 +26,10 @@ type process struct {
 type body interface {
 	start()
 	receive(item any)
-	leave() // finish what is under way, then end
-	lost()  // another node owns it: give up what is under way
+	rehold()        // closes or opens the user lane
+	leave()         // finish what is under way, then end
+	end(r *Refusal) // give up what is under way, and tell whoever waits r
+	lost()          // another node owns it: give up what is under way
 }
 
 // post runs f as part of the actor, before waiting messages.
@@ -34,25 +37,34 @@ func (p *process) post(f func()) { p.box.post(laneControl, f) }
 
 // handle is called by protoactor with one item of the mailbox.
 func (p *process) handle(item any) {
-	if f, ok := item.(func()); ok {
-		if !p.ended {
-			f()
-		}
-		return
-	}
 	if p.ended {
-		p.sys.bounce(item)
 		return
 	}
-	switch hold := p.hold(); hold {
+	if f, ok := item.(func()); ok {
+		f()
+		return
+	}
+	switch p.hold() {
 	case Held:
 		p.body.receive(item)
 	case Paused:
 		p.pause(item)
 	default:
+		p.box.putBack(item)
 		p.fenced("the shard has another owner")
-		p.sys.bounce(item)
 	}
+}
+
+// crashed ends the actor after a panic outside of any handler, the runtime's own fault or that of a migration or of a
+// constructor: whoever waits is told, and the next message brings a fresh one up.
+func (p *process) crashed(reason, item any) {
+	p.sys.o.Log.Error("actor ended by a panic outside of its handlers", "actor", p.ref.String(), "error", reason,
+		"stack", string(debug.Stack()))
+	r := &Refusal{Code: Panicked, Text: p.ref.String() + " panicked outside of its handlers"}
+	if e, ok := item.(*Envelope); ok {
+		p.sys.refuseTo(e, r)
+	}
+	p.body.end(r)
 }
 
 // hold is how this node stands to the actor's tenure.
@@ -67,18 +79,27 @@ func (p *process) hold() Hold {
 	return hold
 }
 
-// pause keeps the user lane closed until the node may act again, and then goes on with item.
+// whenHeld runs f as soon as this node may act for the actor; never, if another node owns it.
+func (p *process) whenHeld(f func()) {
+	switch p.hold() {
+	case Held:
+		f()
+	case Paused:
+		p.sys.o.Clock.AfterFunc(holdPoll, func() { p.post(func() { p.whenHeld(f) }) })
+	default:
+		p.fenced("the shard has another owner")
+	}
+}
+
+// pause puts item back and keeps the user lane closed for a while: the node may not act now.
 func (p *process) pause(item any) {
+	p.box.putBack(item)
 	p.paused = true
-	p.box.hold(true)
+	p.body.rehold()
 	p.sys.o.Clock.AfterFunc(holdPoll, func() {
 		p.post(func() {
 			p.paused = false
-			p.box.hold(false)
-			p.handle(item)
-			if n, ok := p.body.(*entity); ok && !p.paused {
-				n.rehold()
-			}
+			p.body.rehold()
 		})
 	})
 }
@@ -94,6 +115,22 @@ func (p *process) fenced(why string) {
 	p.finish()
 }
 
+// left closes the mailbox and says what its successor must be handed, and whether that must come up for it: not for
+// bindings alone, if this one could not come up.
+func (p *process) left() (left []any, wakes bool) {
+	n, isEntity := p.body.(*entity)
+	if isEntity {
+		left = n.bindings()
+	}
+	for _, item := range p.box.close() {
+		if _, ok := item.(*Envelope); ok {
+			left = append(left, item)
+			wakes = wakes || !isEntity || n.active || !isBinding(item)
+		}
+	}
+	return left, wakes
+}
+
 // finish takes the process out of the system; what still waits in its mailbox goes to its successor, in order.
 func (p *process) finish() {
 	if p.ended {
@@ -101,97 +138,4 @@ func (p *process) finish() {
 	}
 	p.ended = true
 	p.sys.remove(p)
-}
-
-// lost answers whoever waits; nothing of the entity may be written any more.
-func (n *entity) lost() { n.dropWaiting(&Refusal{Code: Unavailable, Text: n.ref.String() + " moved"}) }
-
-// leave passivates the entity: its last event, then a flush, then the end.
-func (n *entity) leave() {
-	if n.stopping {
-		return
-	}
-	n.stopping = true
-	if !n.active {
-		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " is stopping"})
-		return
-	}
-	if n.waiting > 0 || n.committing != nil {
-		n.stopping = false
-		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(n.leave) })
-		return
-	}
-	n.event(&Stopped{})
-	n.leaving = true
-	n.rehold()
-	n.stopTimers()
-	n.depart()
-}
-
-// depart ends the entity as soon as all it changed is durable.
-func (n *entity) depart() {
-	if n.underway != nil || n.ended {
-		return
-	}
-	if n.dirty() {
-		n.save(false)
-		return
-	}
-	n.end(&Refusal{Code: Restarted, Text: n.ref.String() + " was passivated"})
-}
-
-// end finishes the entity; whoever still waits for an answer is told r.
-func (n *entity) end(r *Refusal) {
-	n.dropWaiting(r)
-	if !n.active { // it never came up: those who wait for it are told why
-		for _, item := range n.box.drain() {
-			if e, ok := item.(*Envelope); ok && e.Request != 0 {
-				n.sys.Route(e.Refuse(r))
-			} else if ok {
-				n.sys.lost.Add(1)
-			}
-		}
-	}
-	n.finish()
-}
-
-// dropWaiting forgets timers and open questions, and answers whoever waits.
-func (n *entity) dropWaiting(r *Refusal) {
-	n.stopTimers()
-	for _, id := range sortedKeys(n.asked) {
-		q := n.asked[id]
-		q.stop()
-		delete(n.asked, id)
-		n.refuse(q.request, r)
-	}
-	if c := n.committing; c != nil {
-		n.refuse(c.turn.request, &Refusal{Code: CommitUnknown, Text: r.Text})
-	}
-	for _, stop := range []func() bool{n.flushing, n.stopIdle} {
-		if stop != nil {
-			stop()
-		}
-	}
-}
-
-// armIdle looks after IdleAfter whether the entity has had nothing to do, and passivates it then. An entity with
-// sessions bound to it stays.
-func (n *entity) armIdle() {
-	if how := n.kind.placement.How; n.kind.IdleAfter < 0 || how == Workers || how == PerNode {
-		return
-	}
-	if n.stopIdle != nil {
-		n.stopIdle()
-	}
-	wait := n.last.Add(n.kind.IdleAfter).Sub(n.sys.o.Clock.Now())
-	n.stopIdle = n.sys.o.Clock.AfterFunc(max(wait, time.Millisecond), func() {
-		n.post(func() {
-			idle := !n.sys.o.Clock.Now().Before(n.last.Add(n.kind.IdleAfter))
-			if idle && len(n.bound) == 0 && n.waiting == 0 && n.committing == nil {
-				n.leave()
-			} else if len(n.bound) == 0 { // else unbind arms it again
-				n.armIdle()
-			}
-		})
-	})
 }

@@ -91,6 +91,7 @@ type question struct {
 	number   uint32
 	from     Ref
 	session  Ref
+	hops     uint8
 	request  *request
 	envelope *Envelope
 	stop     func() bool // forbids the deadline
@@ -98,10 +99,10 @@ type question struct {
 
 func (t *turn) ask(q *question) {
 	t.check()
-	if t.loading {
-		panic("actors: Loaded of " + t.entity.ref.String() + " asks; ask in Started")
+	if t.loading || t.entity.leaving {
+		panic("actors: " + t.name + " of " + t.entity.ref.String() + " asks; Loaded and Stopped may not")
 	}
-	q.name, q.number, q.from, q.session, q.request = t.name, t.number, t.from, t.session, t.request
+	q.name, q.number, q.from, q.session, q.request, q.hops = t.name, t.number, t.from, t.session, t.request, t.hops
 	if q.within == 0 {
 		q.within = defaultAsk
 		if t.request != nil && t.request.envelope.Deadline != 0 {
@@ -109,8 +110,8 @@ func (t *turn) ask(q *question) {
 		}
 	}
 	if q.work == nil {
-		if err := q.to.Check(); err != nil {
-			panic(err.Error())
+		if !t.reaches(q.to) {
+			return
 		}
 		line := t.entity.sys.line(q.msg)
 		q.envelope = t.envelope(q.to, line, line.Native(), q.msg)
@@ -174,8 +175,8 @@ func (n *entity) answered(id uint64, answer any, err error) {
 		n.deferred = append(n.deferred, func() { n.answered(id, answer, err) })
 		return
 	}
-	if n.hold() == Paused {
-		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(func() { n.answered(id, answer, err) }) })
+	if n.hold() != Held {
+		n.whenHeld(func() { n.answered(id, answer, err) })
 		return
 	}
 	q.stop()
@@ -187,14 +188,20 @@ func (n *entity) answered(id uint64, answer any, err error) {
 		q.request.open--
 	}
 	t := n.newTurn(q.number, q.name)
-	t.from, t.session, t.request = q.from, q.session, q.request
-	n.run(t, func() (any, error) {
-		result, err := q.then(t, answer, err)
-		if !q.replies && t.request != nil {
-			result = t.request.result // the handler's own, kept since
-		}
-		return result, err
-	})
+	t.from, t.session, t.request, t.hops = q.from, q.session, q.request, q.hops
+	t.later = !q.replies // the handler's own answer is kept since, or another question brings it
+	n.run(t, func() (any, error) { return q.then(t, answer, err) })
+}
+
+// dropQuestions forgets open questions, and answers whoever waits for what would have come of them.
+func (n *entity) dropQuestions(r *Refusal) {
+	for _, id := range sortedKeys(n.asked) {
+		q := n.asked[id]
+		q.stop()
+		delete(n.asked, id)
+		n.refuse(q.request, r)
+	}
+	n.waiting = 0
 }
 
 // answerOf decodes an answer envelope.

@@ -3,16 +3,11 @@ package actors
 // A resident is the process of a Receiver: an actor of the runtime's own.
 type resident struct {
 	*process
-	receiver Receiver
+	receiver Receiver // nil until the process has started
+	leaving  bool
 }
 
-func newResident(p *process) *resident {
-	r := &resident{process: p}
-	r.receiver = p.kind.Receiver(r)
-	return r
-}
-
-func (r *resident) start() {}
+func (r *resident) start() { r.receiver = r.kind.Receiver(r) }
 
 func (r *resident) receive(item any) {
 	if e, ok := item.(*Envelope); ok {
@@ -20,12 +15,27 @@ func (r *resident) receive(item any) {
 	}
 }
 
+func (r *resident) rehold() { r.box.hold(r.leaving || r.paused) }
+
 func (r *resident) leave() {
-	r.box.hold(true)
+	if r.leaving {
+		return
+	}
+	r.leaving = true
+	r.rehold()
 	r.receiver.Stop(func() { r.post(r.finish) })
 }
 
-func (r *resident) lost() { r.receiver.Lost() }
+func (r *resident) end(*Refusal) {
+	r.lost()
+	r.finish()
+}
+
+func (r *resident) lost() {
+	if r.receiver != nil {
+		r.receiver.Lost()
+	}
+}
 
 func (r *resident) Self() Ref        { return r.ref }
 func (r *resident) Tenure() Tenure   { return r.tenure }

@@ -69,10 +69,14 @@ func (r Ref) Shard(shards int) int {
 	h.Write([]byte(r.Kind))
 	h.Write([]byte{0})
 	h.Write([]byte(r.ID))
-	x := h.Sum64() // FNV alone is weak in its high bits; finish as splitmix64 does
+	return int(mixed(h.Sum64()) % uint64(shards)) // FNV alone is weak in its high bits
+}
+
+// mixed spreads numbers that differ little over all 64 bits, as splitmix64 does.
+func mixed(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return int((x ^ x>>31) % uint64(shards))
+	return x ^ x>>31
 }
 
 // SessionRef names a session. The name says which node holds it and which codec its client speaks, so that whoever has

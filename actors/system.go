@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -63,7 +64,8 @@ type System struct {
 	mu       sync.Mutex // guards what follows
 	pending  map[uint64]*pendingRequest
 	served   map[uint32]func(*Envelope)
-	stopping bool
+	stopping bool     // no entity comes up any more
+	closing  bool     // nor an actor of the runtime's own
 	sessions sync.Map // of func(*Envelope), by Ref
 
 	counters
@@ -74,6 +76,7 @@ type System struct {
 type stripe struct {
 	mu        sync.Mutex
 	processes map[Ref]*process
+	farewells map[Ref]farewell // of actors that are not here
 }
 
 // NewSystem probes every constructor; what is wrong with any of them comes back in one error.
@@ -85,6 +88,7 @@ func NewSystem(o Options) (*System, error) {
 	s := &System{o: o, messages: wire.Join(runtimeMessages, o.Catalogue), kinds: map[KindName]*kind{},
 		handles: map[uint32]KindName{}, pending: map[uint64]*pendingRequest{},
 		served: map[uint32]func(*Envelope){}}
+	s.serials.Store(mixed(o.Incarnation) >> 8) // an answer to the process before this one must find no question here
 	errs := []error{o.Catalogue.Err()}
 	for _, k := range o.Kinds {
 		made, err := probe(k, s.messages)
@@ -99,7 +103,7 @@ func NewSystem(o Options) (*System, error) {
 		errs = append(errs, s.claim(made))
 	}
 	for i := range s.stripes {
-		s.stripes[i].processes = map[Ref]*process{}
+		s.stripes[i].processes, s.stripes[i].farewells = map[Ref]*process{}, map[Ref]farewell{}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -193,12 +197,19 @@ func (s *System) line(msg any) *wire.Type {
 func (s *System) spawn(ref Ref, k *kind, tenure Tenure) *process {
 	p := &process{sys: s, ref: ref, kind: k, tenure: tenure, box: newMailbox(s.o.Limits.Mailbox)}
 	if k.Receiver != nil {
-		p.body = newResident(p)
+		p.body = &resident{process: p}
 	} else {
 		p.body = newEntity(p)
 	}
-	s.stripe(ref).processes[ref] = p
+	st := s.stripe(ref)
+	st.processes[ref] = p
 	p.cell.spawn(s, p)
+	if f, ok := st.farewells[ref]; ok && f.tenure == tenure {
+		for _, item := range f.items {
+			p.box.tick(item)
+		}
+	}
+	delete(st.farewells, ref)
 	return p
 }
 
@@ -215,12 +226,18 @@ func (c *cellProcess) spawn(s *System, p *process) {
 	c.pid = pid
 }
 
-// Receive is protoactor's call with one item of the mailbox.
+// Receive is protoactor's call with one item of the mailbox. protoactor never sees a panic: it would start the actor
+// again over what is left of it.
 func (p *process) Receive(c actor.Context) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			p.crashed(reason, c.Message())
+		}
+	}()
 	switch item := c.Message().(type) {
 	case *actor.Started:
 		p.body.start()
-	case *Envelope, *timer, func():
+	case *Envelope, *timer, *Unbound, *reminded, func():
 		p.handle(item)
 	}
 }
@@ -240,29 +257,25 @@ func (s *System) remove(p *process) {
 	if st.processes[p.ref] == p {
 		delete(st.processes, p.ref)
 	}
-	left := p.box.drain()
-	if len(left) > 0 && p.hold() == Held && !s.isStopping() {
-		next := s.spawn(p.ref, p.kind, p.tenure)
-		for _, item := range left {
-			if e, ok := item.(*Envelope); ok {
-				next.box.tick(e)
-			}
+	left, wakes := p.left()
+	if p.hold() == Held && !s.isClosedTo(p.kind) {
+		if len(left) > 0 {
+			st.farewells[p.ref] = farewell{p.tenure, left}
+		}
+		if wakes {
+			s.spawn(p.ref, p.kind, p.tenure)
 		}
 		left = nil
 	}
 	st.mu.Unlock()
 	for _, item := range left {
-		s.bounce(item)
+		s.bounce(item.(*Envelope))
 	}
 	s.proto.Root.Stop(p.cell.pid)
 }
 
 // bounce sends a message on that reached an actor which is not here any more.
-func (s *System) bounce(item any) {
-	e, ok := item.(*Envelope)
-	if !ok {
-		return
-	}
+func (s *System) bounce(e *Envelope) {
 	again := *e
 	again.Hops++
 	s.Route(&again)
@@ -272,6 +285,13 @@ func (s *System) isStopping() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopping
+}
+
+// isClosedTo reports whether no actor of the kind may come up any more: entities may need keepers until their end.
+func (s *System) isClosedTo(k *kind) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping && k.Receiver == nil || s.closing
 }
 
 // Release ends the actors of shards that this node lost: they write nothing more, and what waits for them is routed
@@ -286,6 +306,18 @@ func (s *System) Release(role string, shards []int) {
 			})
 		}
 	}
+	for i := range s.stripes {
+		s.stripes[i].forget(role, shards)
+	}
+}
+
+// forget drops who was bound to entities of shards that are another node's now: gates tell that one.
+func (st *stripe) forget(role string, shards []int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	maps.DeleteFunc(st.farewells, func(_ Ref, f farewell) bool {
+		return f.tenure.Role == role && slices.Contains(shards, f.tenure.Shard)
+	})
 }
 
 // all lists the processes in canonical order.
@@ -309,10 +341,10 @@ const stopPoll = 5 * time.Millisecond
 // Stop ends all actors in order: entities first, flushed, then the runtime's own. From its call on, messages that
 // would bring an actor up are refused. An error names what was not finished when ctx ended.
 func (s *System) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopping = true
-	s.mu.Unlock()
 	for _, residents := range []bool{false, true} {
+		s.mu.Lock()
+		s.stopping, s.closing = true, residents
+		s.mu.Unlock()
 		if err := s.stopAll(ctx, residents); err != nil {
 			return err
 		}

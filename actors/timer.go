@@ -3,8 +3,6 @@ package actors
 import (
 	"encoding/binary"
 	"time"
-
-	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // A timer is known by its message: number and bytes. It waits in the user lane at most once.
@@ -66,7 +64,11 @@ func (n *entity) stopTimers() {
 
 // fire handles a timer that is due, and puts a periodic one on its schedule again; ticks that were missed are merged.
 func (n *entity) fire(tm *timer) {
-	if tm.ended {
+	switch rest := n.restUntil.Sub(n.sys.o.Clock.Now()); {
+	case tm.ended:
+		return
+	case rest > 0:
+		tm.stop = n.sys.o.Clock.AfterFunc(rest, func() { n.box.tick(tm) })
 		return
 	}
 	if tm.period == 0 {
@@ -77,8 +79,8 @@ func (n *entity) fire(tm *timer) {
 	e := &Envelope{Type: Message, To: n.ref, From: n.ref, Number: tm.number, Codec: line.Native(), Body: tm.body}
 	if known == nil {
 		n.sys.unhandled(e)
-	} else if msg, err := line.Decode(wire.Codec(line.Native()), tm.body); err == nil {
-		n.handle(known, nil, e, msg)
+	} else {
+		n.handle(known, nil, e)
 	}
 	if tm.period > 0 && !tm.ended {
 		now := n.sys.o.Clock.Now()

@@ -28,8 +28,9 @@ type turn struct {
 	effects   []effect
 	touched   []undoable
 	questions []*question
-	later     bool  // the reply is a question's answer
-	failed    error // the first error of a listener
+	answer    *Envelope // what the handler gives the request
+	later     bool      // the request's answer is not this turn's: a question brings it, or an earlier turn has
+	failed    error     // the first error of a listener, or a receiver that cannot be
 	emits     int
 	commit    bool
 	stop      bool
@@ -79,11 +80,15 @@ func (t *turn) keep() {
 }
 
 func (t *turn) emit(e effect) {
+	t.mayAct()
+	t.effects = append(t.effects, e)
+}
+
+func (t *turn) mayAct() {
 	t.check()
 	if t.loading {
 		panic("actors: Loaded of " + t.entity.ref.String() + " has effects; arm timers and send in Started")
 	}
-	t.effects = append(t.effects, e)
 }
 
 func (t *turn) Self() Ref    { return t.entity.ref }
@@ -115,8 +120,8 @@ func (t *turn) Tables() any {
 }
 
 func (t *turn) Send(to Ref, msg any) {
-	if err := to.Check(); err != nil {
-		panic(err.Error())
+	if !t.reaches(to) {
+		return
 	}
 	line := t.entity.sys.line(msg)
 	codec := line.Native()
@@ -124,6 +129,17 @@ func (t *turn) Send(to Ref, msg any) {
 		codec = c
 	}
 	t.emit(effect{envelope: t.envelope(to, line, codec, msg)})
+}
+
+// reaches reports whether to may be a receiver. Names often come from clients, and bad input costs only its sender: a
+// turn that addresses what cannot be is refused with BAD_BODY.
+func (t *turn) reaches(to Ref) bool {
+	t.check()
+	err := t.entity.sys.addressable(to)
+	if err != nil && t.failed == nil {
+		t.failed = BadBody.Refuse("%v", err)
+	}
+	return err == nil
 }
 
 // envelope encodes now, so that what the sender does to msg afterwards changes nothing.
@@ -178,16 +194,23 @@ func (t *turn) Cancel(msg any) {
 	t.emit(effect{act: func() { t.entity.cancel(line.Number, body) }})
 }
 
-func (t *turn) Login(as Ref)      { t.order(&BindOrder{To: as, Login: true}) }
-func (t *turn) Bind(to Ref)       { t.order(&BindOrder{To: to}) }
-func (t *turn) Watch(to Ref)      { t.order(&BindOrder{To: to, Ears: true}) }
-func (t *turn) Unbind(k KindName) { t.order(&UnbindOrder{Kind: k}) }
-func (t *turn) order(msg any)     { t.orderTo(t.theSession(msg), msg) }
+func (t *turn) Login(as Ref)      { t.bind(&BindOrder{To: as, Login: true}) }
+func (t *turn) Bind(to Ref)       { t.bind(&BindOrder{To: to}) }
+func (t *turn) Watch(to Ref)      { t.bind(&BindOrder{To: to, Ears: true}) }
+func (t *turn) Unbind(k KindName) { m := &UnbindOrder{Kind: k}; t.orderTo(t.theSession(m), m) }
 
 func (t *turn) Kick(session Ref, c Code) { t.orderTo(session, &KickOrder{Code: c}) }
 
+func (t *turn) bind(o *BindOrder) {
+	if session := t.theSession(o); t.reaches(o.To) {
+		t.orderTo(session, o)
+	}
+}
+
 func (t *turn) orderTo(session Ref, msg any) {
-	t.emit(effect{envelope: RuntimeMessage(t.entity.ref, session, msg)})
+	if t.reaches(session) {
+		t.emit(effect{envelope: RuntimeMessage(t.entity.ref, session, msg)})
+	}
 }
 
 func (t *turn) theSession(msg any) Ref {
@@ -200,12 +223,12 @@ func (t *turn) theSession(msg any) Ref {
 }
 
 func (t *turn) Commit() {
-	t.check()
+	t.mayAct()
 	t.commit = true
 }
 
 func (t *turn) Stop() {
-	t.check()
+	t.mayAct()
 	t.stop = true
 }
 

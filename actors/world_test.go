@@ -26,6 +26,7 @@ type world struct {
 	got     []*Envelope // what was sent to the client
 	client  Ref
 	seq     uint64
+	routed  func(*Envelope) (taken bool) // sees what is routed, and may keep it from going on
 }
 
 func newWorld(t *testing.T, messages wire.Catalogue, kinds ...Kind) *world {
@@ -50,6 +51,9 @@ func (w *world) boot(messages wire.Catalogue, kinds ...Kind) {
 }
 
 func (w *world) Route(e *Envelope) {
+	if w.routed != nil && w.routed(e) {
+		return
+	}
 	if e.Hops > MaxHops {
 		w.t.Fatalf("%v went round in circles", e.To)
 	}
@@ -164,13 +168,14 @@ type memory struct {
 	entities map[Ref]Snapshot
 	saves    int
 	fail     error
+	noLoad   error
 	silent   bool
 	waiting  []func()
 }
 
 func (m *memory) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
-	s := m.entities[ref]
-	m.w.Run(func() { done(s, nil) })
+	s, err := m.entities[ref], m.noLoad
+	m.w.Run(func() { done(s, err) })
 }
 
 func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {

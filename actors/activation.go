@@ -1,0 +1,200 @@
+package actors
+
+import (
+	"maps"
+	"time"
+)
+
+// This file is an entity's life on this node: how it comes up, what a new instance hears first, and how it ends.
+
+func (n *entity) construct() *Props {
+	p := &Props{kind: n.kind, entity: n}
+	n.kind.New(p)
+	if len(p.handlers) != n.kind.table.handlers || len(p.cells)+len(p.groups) != len(n.kind.table.cells) {
+		panic("actors: the constructor of " + string(n.kind.Name) + " declares other things than it did at start")
+	}
+	return p
+}
+
+// start loads the cells; the user lane is closed until they are there.
+func (n *entity) start() {
+	n.rehold()
+	n.props = n.construct()
+	if !n.kind.stored() {
+		n.begin()
+		return
+	}
+	n.sys.o.Store.Load(n.ref, n.tenure, func(s Snapshot, err error) {
+		n.post(func() { n.whenHeld(func() { n.loaded(s, err) }) })
+	})
+}
+
+func (n *entity) loaded(s Snapshot, err error) {
+	if err == nil {
+		err = n.fill(s)
+	}
+	if err == nil {
+		n.begin()
+		return
+	}
+	n.sys.o.Log.Warn("entity not loaded", "actor", n.ref.String(), "error", err)
+	r, ok := refusalOf(err)
+	if !ok {
+		r = &Refusal{Code: Internal, Text: err.Error()}
+	}
+	n.end(r)
+}
+
+// begin gives the instance its first events and opens the user lane.
+func (n *entity) begin() {
+	n.active, n.fresh, n.cold = true, true, true
+	n.greet()
+	if !n.ended {
+		n.armIdle()
+		n.rehold()
+	}
+}
+
+// greet gives a new instance its first events, before any message: Loaded; Started, if it comes up cold; Bound for each
+// session. If one of the first two fails, a later instance hears them anew.
+func (n *entity) greet() {
+	if !n.event(&Loaded{}) {
+		return
+	}
+	if n.cold {
+		if !n.event(&Started{}) {
+			return
+		}
+		n.cold = false
+	}
+	n.fresh = false
+	var known []any
+	for _, session := range sortedSet(maps.Keys(n.bound)) {
+		known = append(known, &reminded{n.bound[session], n.props})
+	}
+	n.box.putBack(known...)
+}
+
+// A reminded is a Bound that an instance missed because an earlier one had it.
+type reminded struct {
+	bound *Bound
+	to    *Props
+}
+
+// receive handles one item of the user lane.
+func (n *entity) receive(item any) {
+	if n.fresh && !n.rests() {
+		n.box.putBack(item)
+		n.greet()
+		return
+	}
+	switch m := item.(type) {
+	case *Envelope:
+		n.message(m)
+	case *timer:
+		n.fire(m)
+	case *Unbound:
+		n.unbind(m)
+	case *reminded:
+		if m.to == n.props && n.bound[m.bound.Session] == m.bound {
+			n.tell(m.bound.Session, m.bound.Who, m.bound)
+		}
+	}
+}
+
+// leave passivates the entity: its last event, then a flush, then the end. Open questions and commits come first.
+func (n *entity) leave() {
+	switch {
+	case n.leaving:
+		return
+	case !n.active:
+		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " is stopping"})
+		return
+	case len(n.asked) > 0 || n.committing != nil:
+		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(n.leave) })
+		return
+	}
+	n.leaving = true
+	if !n.fresh {
+		n.event(&Stopped{})
+	}
+	n.rehold()
+	n.stopTimers()
+	n.depart()
+}
+
+// depart ends the entity as soon as all it changed is durable.
+func (n *entity) depart() {
+	if n.underway != nil || n.committing != nil || n.ended {
+		return
+	}
+	if n.dirty() {
+		n.save(false)
+		return
+	}
+	n.end(&Refusal{Code: Restarted, Text: n.ref.String() + " was passivated"})
+}
+
+// end finishes the entity; whoever still waits for an answer is told r. If it never came up, those who wait for it are
+// told why, and bindings stay for the next activation.
+func (n *entity) end(r *Refusal) {
+	n.dropWaiting(r)
+	if !n.active {
+		var stay []any
+		for _, item := range n.box.drain() {
+			if isBinding(item) {
+				stay = append(stay, item)
+			} else if e, ok := item.(*Envelope); ok {
+				n.sys.refuseTo(e, r)
+			}
+		}
+		n.box.putBack(stay...)
+	}
+	n.finish()
+}
+
+// lost answers whoever waits; nothing of the entity may be written any more.
+func (n *entity) lost() { n.dropWaiting(&Refusal{Code: Unavailable, Text: n.ref.String() + " moved"}) }
+
+// dropWaiting forgets timers and open questions, and answers whoever waits.
+func (n *entity) dropWaiting(r *Refusal) {
+	n.stopTimers()
+	n.dropQuestions(r)
+	if c := n.committing; c != nil && c.sent {
+		n.refuse(c.turn.request, &Refusal{Code: CommitUnknown, Text: r.Text})
+	} else if c != nil {
+		n.refuse(c.turn.request, r)
+	}
+	for _, stop := range []func() bool{n.flushing, n.stopIdle} {
+		if stop != nil {
+			stop()
+		}
+	}
+}
+
+// armIdle looks after IdleAfter whether the entity has had nothing to do, and passivates it then. An entity with
+// sessions bound to it stays.
+func (n *entity) armIdle() {
+	if how := n.kind.placement.How; n.kind.IdleAfter < 0 || how == Workers || how == PerNode {
+		return
+	}
+	if n.stopIdle != nil {
+		n.stopIdle()
+	}
+	wait := n.last.Add(n.kind.IdleAfter).Sub(n.sys.o.Clock.Now())
+	n.stopIdle = n.sys.o.Clock.AfterFunc(max(wait, time.Millisecond), func() {
+		n.post(func() {
+			idle := !n.sys.o.Clock.Now().Before(n.last.Add(n.kind.IdleAfter))
+			if idle && len(n.bound) == 0 && len(n.asked) == 0 && n.committing == nil {
+				n.leave()
+			} else if len(n.bound) == 0 { // else unbind arms it again
+				n.armIdle()
+			}
+		})
+	})
+}
+
+// rehold closes the user lane while something must come first, and opens it after.
+func (n *entity) rehold() {
+	n.box.hold(!n.active || n.leaving || n.waiting > 0 || n.committing != nil || n.paused)
+}
