@@ -45,7 +45,7 @@ var dependencies = map[string][]string{
 	"github.com/panjf2000/gnet/v2":             {"gate/gnet.go"},
 	"github.com/gobwas/ws":                     {"gate/websocket.go"},
 	"github.com/dgraph-io/ristretto/v2":        {"persist/cache.go"},
-	"github.com/go-sql-driver/mysql":           {"persist/mysql.go", "persist/mariadbtest/mariadb.go"},
+	"github.com/go-sql-driver/mysql":           {"persist/mysql.go"},
 	"modernc.org/sqlite":                       {"persist/sqlite.go"},
 	"github.com/pressly/goose/v3":              {"persist/migration.go"},
 	"go.etcd.io/etcd/client/v3":                {"cluster/registry.go"},

@@ -58,7 +58,8 @@ func TestAllConnectionsAndHandshakesAreBoundedForEverybody(t *testing.T) {
 	var counted Counters
 	a := newAdmission(&l, &counted, nil)
 	here, now := netip.MustParseAddr("127.0.0.1"), time.Now()
-	if !a.admit(here, now) || !a.admit(here, now) || a.admit(here, now) {
+	first, second, third := a.admit(here, now), a.admit(here, now), a.admit(here, now)
+	if !first || !second || third {
 		t.Error("the bound of connections does not hold")
 	}
 	a.release(here)

@@ -97,16 +97,16 @@ func FuzzWebSocket(f *testing.F) {
 	f.Add(false, []byte("GET /x HTTP/1.1\r\n\r\n"), []byte(nil))
 	f.Fuzz(func(t *testing.T, open bool, b, sizes []byte) {
 		l := Limits{FrameMax: 256, Handshake: 512}
-		run := func(sizes []byte) (*catcher, error, []byte) {
+		run := func(sizes []byte) (*catcher, []byte, error) {
 			w := &webSocket{limits: &l, open: open}
 			c, err := feed(t, w, bytes.Clone(b), sizes)
 			if len(w.message) > wire.HeaderSize+l.FrameMax {
 				t.Fatalf("%d bytes of fragments were kept", len(w.message))
 			}
-			return c, err, w.reply(nil)
+			return c, w.reply(nil), err
 		}
-		whole, err, said := run(nil)
-		pieces, err2, said2 := run(sizes)
+		whole, said, err := run(nil)
+		pieces, said2, err2 := run(sizes)
 		if len(whole.frames) != len(pieces.frames) || whole.touches != pieces.touches ||
 			errors.Is(err, errHangUp) != errors.Is(err2, errHangUp) ||
 			(err == nil) != (err2 == nil) {

@@ -111,7 +111,7 @@ func (v *Server) closeListeners() {
 	}
 }
 
-// Stop, called once, stops accepting, says RESTARTING to every client, waits until their last
+// Stop must be called once. It stops accepting, says RESTARTING to every client, waits until their last
 // frames are written and they have gone, at most Limits.Linger or until ctx ends, and frees
 // everything.
 func (v *Server) Stop(ctx context.Context) error {

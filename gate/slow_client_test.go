@@ -80,7 +80,7 @@ func TestAClientThatReadsLateMissesNothing(t *testing.T) {
 			h.greet(p, "late")
 			ref := h.gate.Sessions(1)[0].Session
 			const n = 600
-			pad := make([]byte, 16<<10, 16<<10) // 9 MiB in all: more than sockets hold
+			pad := make([]byte, 16<<10) // 9 MiB in all: more than sockets hold
 			for i := range n {
 				body := binary.BigEndian.AppendUint32(pad, uint32(i))
 				h.cluster.deliver(&actors.Envelope{Type: actors.Message, To: ref, Number: 201,

@@ -50,15 +50,22 @@ func Start(t testing.TB) *Server {
 	}
 	s := &Server{t: t, dir: dir}
 	t.Cleanup(s.remove)
-	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--user=root",
-		"--datadir="+s.dir, "--auth-root-authentication-method=normal", "--skip-test-db",
-	).CombinedOutput()
+	out, err := exec.Command("mariadb-install-db", append(asRoot(), "--datadir="+s.dir,
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("mariadbtest: install: %v\n%s", err, out)
 	}
 	s.port = freePort(t)
 	s.Restart()
 	return s
+}
+
+// asRoot begins the arguments of MariaDB's programs, which must be told that root means it.
+func asRoot() []string {
+	if os.Getuid() == 0 {
+		return []string{"--no-defaults", "--user=root"}
+	}
+	return []string{"--no-defaults"}
 }
 
 // Restart starts the server again on the port and the files that it had, after Kill.
@@ -69,10 +76,9 @@ func (s *Server) Restart() {
 		s.t.Fatalf("mariadbtest: %v", err)
 	}
 	defer log.Close()
-	s.process = exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+s.dir,
-		"--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", s.port),
-		"--socket="+filepath.Join(s.dir, "s.sock"), "--pid-file="+filepath.Join(s.dir, "m.pid"),
-		"--skip-name-resolve", "--max-allowed-packet=64M")
+	s.process = exec.Command("mariadbd", append(asRoot(), "--datadir="+s.dir, "--bind-address=127.0.0.1",
+		fmt.Sprintf("--port=%d", s.port), "--socket="+filepath.Join(s.dir, "s.sock"),
+		"--pid-file="+filepath.Join(s.dir, "m.pid"), "--skip-name-resolve", "--max-allowed-packet=64M")...)
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
 		s.t.Fatalf("mariadbtest: %v", err)
