@@ -64,10 +64,8 @@ func newRudeDoor(p *actors.Props) {
 
 func newImp(p *actors.Props) {
 	actors.Handle(p, func(actors.Context, *fail) error { return errors.New("a secret of the server") })
-	actors.Handle(p, func(_ actors.Context, m *stumble) error {
-		var none map[string]int
-		none["a secret of the server"]++ // panics
-		return nil
+	actors.Handle(p, func(actors.Context, *stumble) error {
+		panic("a secret of the server")
 	})
 	actors.Answer(p, func(actors.Context, *keepQuiet) (*welcome, error) { return nil, nil })
 	actors.Answer(p, func(ctx actors.Context, _ *dawdle) (*welcome, error) {
