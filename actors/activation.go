@@ -61,13 +61,13 @@ func (n *entity) greet() {
 	if !n.event(&Loaded{}) {
 		return
 	}
+	n.fresh = false
 	if n.cold {
 		if !n.event(&Started{}) {
 			return
 		}
 		n.cold = false
 	}
-	n.fresh = false
 	var known []any
 	for _, session := range sortedSet(maps.Keys(n.bound)) {
 		known = append(known, &reminded{n.bound[session], n.props})
@@ -88,6 +88,7 @@ func (n *entity) receive(item any) {
 		n.greet()
 		return
 	}
+	n.served = true
 	switch m := item.(type) {
 	case *Envelope:
 		n.message(m)
@@ -110,10 +111,11 @@ func (n *entity) leave() {
 	case !n.active:
 		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " is stopping"})
 		return
-	case len(n.asked) > 0 || n.committing != nil:
+	case n.committing != nil || len(n.asked) > 0 && n.isPatient():
 		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(n.leave) })
 		return
 	}
+	n.dropQuestions(&Refusal{Code: Restarted, Text: n.ref.String() + " is stopping"})
 	n.leaving = true
 	if !n.fresh {
 		n.event(&Stopped{})
@@ -121,6 +123,16 @@ func (n *entity) leave() {
 	n.rehold()
 	n.stopTimers()
 	n.depart()
+}
+
+// isPatient reports whether an entity that is to end waits for answers. When its node stops, it does so for as long as a
+// question takes by default: what it has not written yet must not be lost over one that takes longer.
+func (n *entity) isPatient() bool {
+	now := n.sys.o.Clock.Now()
+	if n.patience.IsZero() && n.sys.isStopping() {
+		n.patience = now.Add(defaultAsk)
+	}
+	return n.patience.IsZero() || now.Before(n.patience)
 }
 
 // depart ends the entity as soon as all it changed is durable.
@@ -135,11 +147,11 @@ func (n *entity) depart() {
 	n.end(&Refusal{Code: Restarted, Text: n.ref.String() + " was passivated"})
 }
 
-// end finishes the entity; whoever still waits for an answer is told r. If it never came up, those who wait for it are
-// told why, and bindings stay for the next activation.
+// end finishes the entity; whoever still waits for an answer is told r. If it served nobody, those who wait for it are
+// told why, and bindings stay for the next activation: otherwise it would come up for them and end, again and again.
 func (n *entity) end(r *Refusal) {
 	n.dropWaiting(r)
-	if !n.active {
+	if !n.served {
 		var stay []any
 		for _, item := range n.box.drain() {
 			if isBinding(item) {

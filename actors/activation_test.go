@@ -338,3 +338,71 @@ func TestANameThatCannotBeAReceiverCostsOnlyItsSender(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeThatStopsDoesNotLoseChangesOverALongQuestion(t *testing.T) {
+	w, a := one(t, Kind{New: func(p *Props) {
+		n := State[int](p, "n")
+		Handle(p, func(ctx Context, _ *nap) error {
+			*n.Edit() = 7
+			Then(ctx, Ask[*bought](SessionKind.Ref("silent"), &look{}).Within(time.Hour),
+				func(Context, *bought, error) error { return nil })
+			return nil
+		})
+	}})
+	id := w.send(a, &nap{}, true)
+	w.settle()
+	w.sys.stopping = true
+	w.stop(a)
+	w.advance(time.Minute)
+	if _, err := w.answer(id); !errors.Is(err, Restarted) || w.sys.Report().Actors[plain] != 0 {
+		t.Errorf("answered %v, %d actors left", err, w.sys.Report().Actors[plain])
+	}
+	if got := string(w.store.entities[a].Cells); got != `{"n":{"v":1,"d":7}}` {
+		t.Errorf("the store has %s", got)
+	}
+}
+
+func TestAnEntityThatStopsInStartedEndsOnceForEachMessage(t *testing.T) {
+	stopped := 0
+	w, a := one(t, Kind{New: func(p *Props) {
+		On(p, func(ctx Context, _ *Started) error { ctx.Stop(); return nil })
+		On(p, func(Context, *Stopped) error { stopped++; return nil })
+		Handle(p, func(Context, *nap) error { return nil })
+	}})
+	w.sys.Deliver(RuntimeMessage(w.client, a, &Bound{Session: w.client, Who: a, Number: 1}))
+	id := w.send(a, &nap{}, true)
+	for range 100 {
+		if len(w.ready) > 0 {
+			f := w.ready[0]
+			w.ready = w.ready[1:]
+			f()
+		}
+	}
+	if _, err := w.answer(id); err == nil || stopped != 1 || len(w.ready) > 0 {
+		t.Errorf("answered %v, stopped %d times, %d ready", err, stopped, len(w.ready))
+	}
+}
+
+func TestAKeeperComesUpForEntitiesThatAreStopping(t *testing.T) {
+	w := newWorld(t, testMessages, Kind{Name: plain, New: func(p *Props) {
+		Handle(p, func(Context, *nap) error { return nil })
+	}}, Kind{Name: "keeper", Receiver: func(r Runner) Receiver { return echo{r} }})
+	w.sys.stopping = true
+	if _, err := w.call(plain.Ref("a"), &nap{}); !errors.Is(err, Unavailable) {
+		t.Errorf("an entity of a node that stops: %v", err)
+	}
+	if _, err := w.call(KindName("keeper").Ref("a"), &nap{}); err != nil {
+		t.Errorf("a keeper: %v", err)
+	}
+	w.sys.closing = true
+	if _, err := w.call(KindName("keeper").Ref("b"), &nap{}); !errors.Is(err, Unavailable) {
+		t.Errorf("a keeper after the entities: %v", err)
+	}
+}
+
+// An echo is a Receiver that answers at once.
+type echo struct{ Runner }
+
+func (e echo) Receive(m *Envelope) { e.Send(m.Answer(0, m.Codec, nil)) }
+func (e echo) Stop(done func())    { done() }
+func (e echo) Lost()               {}

@@ -216,7 +216,7 @@ func (n *entity) unknown() {
 	if c := n.committing; c != nil && n.sys.o.Clock.Now().Sub(c.since) > commitPatience {
 		r := &Refusal{Code: CommitUnknown, Text: "the store did not tell whether it is written"}
 		if !c.sent {
-			r = &Refusal{Code: StoreUnavailable, Text: "the store does not tell of an earlier change; this was not sent"}
+			r = &Refusal{Code: StoreUnavailable, Text: "an earlier change has no outcome yet; this one was not sent"}
 		}
 		n.refuse(c.turn.request, r)
 		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " reads the store again"})

@@ -116,7 +116,7 @@ func (p *process) fenced(why string) {
 }
 
 // left closes the mailbox and says what its successor must be handed, and whether that must come up for it: not for
-// bindings alone, if this one could not come up.
+// bindings alone, if this one served nobody.
 func (p *process) left() (left []any, wakes bool) {
 	n, isEntity := p.body.(*entity)
 	if isEntity {
@@ -125,7 +125,7 @@ func (p *process) left() (left []any, wakes bool) {
 	for _, item := range p.box.close() {
 		if _, ok := item.(*Envelope); ok {
 			left = append(left, item)
-			wakes = wakes || !isEntity || n.active || !isBinding(item)
+			wakes = wakes || !isEntity || n.served || !isBinding(item)
 		}
 	}
 	return left, wakes

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +24,8 @@ type Pending[R any] struct {
 // being handled, less 250 ms, or 5 s.
 func Ask[R any](to Ref, msg any) Pending[R] { return Pending[R]{to: to, msg: msg} }
 
-// Work runs fn off the actor, in a bounded pool: hashing, HTTP. It must not touch the entity's state.
+// Work runs fn off the actor, in a bounded pool: hashing, HTTP. It must not touch the entity's state. A panic in it is
+// its error; it is not run at all when its deadline passes before the pool has room.
 func Work[R any](fn func() (R, error)) Pending[R] {
 	return Pending[R]{work: func() (any, error) { return fn() }}
 }
@@ -94,7 +96,13 @@ type question struct {
 	hops     uint8
 	request  *request
 	envelope *Envelope
-	stop     func() bool // forbids the deadline
+	forbid   func() bool // stops the deadline's timer
+	over     atomic.Bool // nobody waits any more
+}
+
+func (q *question) close() {
+	q.forbid()
+	q.over.Store(true)
 }
 
 func (t *turn) ask(q *question) {
@@ -131,13 +139,16 @@ func (n *entity) pose(q *question) {
 	if !q.meanwhile {
 		n.waiting++
 	}
-	q.stop = n.sys.o.Clock.AfterFunc(q.within, func() {
+	q.forbid = n.sys.o.Clock.AfterFunc(q.within, func() {
 		n.post(func() {
 			n.answered(q.id, nil, DeadlinePassed.Refuse("%s asked %s and waited %v", n.ref, q.target(), q.within))
 		})
 	})
 	if q.work != nil {
 		n.sys.o.Scheduler.Offload(func() {
+			if q.over.Load() {
+				return
+			}
 			answer, err := q.run()
 			n.post(func() { n.answered(q.id, answer, err) })
 		})
@@ -179,7 +190,7 @@ func (n *entity) answered(id uint64, answer any, err error) {
 		n.whenHeld(func() { n.answered(id, answer, err) })
 		return
 	}
-	q.stop()
+	q.close()
 	delete(n.asked, id)
 	if !q.meanwhile {
 		n.waiting--
@@ -197,7 +208,7 @@ func (n *entity) answered(id uint64, answer any, err error) {
 func (n *entity) dropQuestions(r *Refusal) {
 	for _, id := range sortedKeys(n.asked) {
 		q := n.asked[id]
-		q.stop()
+		q.close()
 		delete(n.asked, id)
 		n.refuse(q.request, r)
 	}
