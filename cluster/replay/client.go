@@ -37,6 +37,7 @@ type reply struct {
 func (w *World) Connect() *Client {
 	w.t.Helper()
 	c := &Client{w: w, replies: map[uint32]reply{}}
+	w.clients = append(w.clients, c)
 	c.session = w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
 	hello, err := json.Marshal(wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay"})
 	if err != nil {
@@ -58,8 +59,12 @@ func (c *Client) Wake() {
 	}
 }
 
-// Cut implements gate.Conn.
-func (c *Client) Cut() { c.closed = &wire.Close{Code: "CUT"} }
+// Cut implements gate.Conn: the connection ends without a last frame, unless one came before.
+func (c *Client) Cut() {
+	if c.closed == nil {
+		c.closed = &wire.Close{Code: "CUT"}
+	}
+}
 
 func (c *Client) take() {
 	c.waking = false
@@ -221,5 +226,5 @@ func (c *Client) Leave() {
 	c.w.loop.settle()
 }
 
-// Closed is the gate's last frame, or nil while the session lives.
+// Closed is the gate's last frame, CUT if the connection ended without one, or nil while the session lives.
 func (c *Client) Closed() *wire.Close { return c.closed }

@@ -38,7 +38,8 @@ type World struct {
 	network   *cluster.Network
 	database  persist.Database
 	nodes     map[string]*member
-	lives     uint64 // incarnations so far
+	clients   []*Client // of the gate's present life
+	lives     uint64    // incarnations so far
 	tables    *hotreload.Set
 }
 
@@ -178,6 +179,12 @@ func (w *World) Crash(name string) {
 	}
 	m.share.dead = true
 	m.Cluster.Close()
+	if m.Gate != nil {
+		for _, c := range w.clients {
+			c.Cut() // as the sockets of a process that ends
+		}
+		w.clients = nil
+	}
 	w.registry.Certify(m.incarnation)
 	w.start(name)
 	w.awaitReady()

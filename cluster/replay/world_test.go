@@ -187,6 +187,35 @@ func TestASecondLoginTakesTheFirstOver(t *testing.T) {
 	}
 }
 
+func TestAGateThatDiesTakesItsSessionsAlong(t *testing.T) {
+	t.Parallel()
+	w := replay.NewWorld(t, hall)
+	ann := login(w, "ann")
+	replay.Call[*entered](ann, &add{N: 5, Save: true})
+	w.Crash("gate-1")
+	if c := ann.Closed(); c == nil || c.Code != "CUT" {
+		t.Errorf("the client was told %+v", c)
+	}
+	if e := replay.Call[*entered](login(w, "ann"), &add{}); e.Saved != 5 {
+		t.Errorf("ann came back with %+v", e)
+	}
+}
+
+func TestAHallThatFailedStillKnowsItsPeople(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		w := replay.NewWorld(t, hall, replay.Seed(seed))
+		ann, bob := login(w, "ann"), login(w, "bob")
+		ann.Refused(&add{N: 101}, tooMuch)
+		ann.Refused(&fall{}, actors.Panicked)
+		ann.Refused(&enter{strings.Repeat("x", actors.MaxRef)}, actors.BadBody)
+		ann.Send(&say{"still here?"})
+		if h := replay.Expect[*heard](bob); h.Who != "ann" {
+			t.Fatalf("heard %+v", h)
+		}
+	}
+}
+
 // story plays a little and writes down all that one client heard.
 func story(t *testing.T, seed uint64) string {
 	w := replay.NewWorld(t, hall, replay.Seed(seed))
