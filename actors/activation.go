@@ -125,8 +125,8 @@ func (n *entity) leave() {
 	n.depart()
 }
 
-// isPatient reports whether an entity that is to end waits for answers. When its node stops, it does so for as long as a
-// question takes by default: what it has not written yet must not be lost over one that takes longer.
+// isPatient reports whether an entity that is to end waits for answers. When its node stops, it does so for as long as
+// a question takes by default: what it has not written yet must not be lost over one that takes longer.
 func (n *entity) isPatient() bool {
 	now := n.sys.o.Clock.Now()
 	if n.patience.IsZero() && n.sys.isStopping() {

@@ -9,16 +9,16 @@ import "github.com/fireflyrt/firefly/actors/wire"
 // cells only, and sends nothing. An entity whose Loaded fails answers UNAVAILABLE, and tries again after a rest.
 type Loaded struct{}
 
-// Started follows Loaded when the entity comes up cold, not when it moved or was rebuilt: arm timers here. One that fails
-// comes again.
+// Started follows Loaded when the entity comes up cold, not when it moved or was rebuilt: arm timers here. One that
+// fails comes again.
 type Started struct{}
 
 // Stopped is an instance's last event before it is passivated or its node stops; it is not sent for moves. It may edit,
 // send and commit, but ask nothing: nobody is there for the answer.
 type Stopped struct{}
 
-// Bound says that a session is now bound to this entity: it is the session's first envelope here. It comes again to every
-// new instance: after the death of the entity's node, and after a failure for which the instance was rebuilt.
+// Bound says that a session is now bound to this entity: it is the session's first envelope here. It comes again to
+// every new instance: after the death of the entity's node, and after a failure for which the instance was rebuilt.
 type Bound struct {
 	Session Ref    `json:"session"`
 	Who     Ref    `json:"who"`            // whom the session is logged in as; this entity itself at a login
