@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 // see.
 func (s *Supervisor) clearEarlier(beside, rush context.Context) error {
 	dir := s.plan.Config.RunDir()
+	for _, dead := range uncertified(dir) {
+		s.certify(beside, dead)
+	}
 	earlier, err := node.ReadRunning(dir)
 	if err != nil {
 		return err
@@ -111,14 +115,17 @@ func (s *Supervisor) login(beside context.Context, pause time.Duration) {
 	}()
 }
 
-// certify tells the registry of a death, beside, until it has heard.
+// certify tells the registry of a death, beside, until it has heard. A note of it stays until then,
+// for the next supervisor if this one dies meanwhile.
 func (s *Supervisor) certify(beside context.Context, dead node.Running) {
 	if s.plan.Certify == nil || dead.Incarnation == 0 {
 		return
 	}
+	note := noteDeath(s.plan.Config.RunDir(), dead)
 	s.beside.Add(1)
 	go func() { // ends when the registry knows, or would have found out by itself
 		defer s.beside.Done()
+		defer os.Remove(note) //nolint:errcheck // the next supervisor certifies once more
 		ctx, cancel := context.WithTimeout(beside, 2*s.plan.Config.Cluster.Lease)
 		defer cancel()
 		for {

@@ -80,12 +80,11 @@ func (c *child) wait() ending {
 }
 
 // end takes in an ending: what the process was last known as, and whether it removed its run file,
-// as its last act in an orderly end.
+// as its last act in an orderly end. A file that is still there is left to the caller.
 func (c *child) end(e ending, dir string) (dead node.Running, orderly bool) {
 	dead = c.running
 	if r, ok := findRunning(dir, c.Name, c.running.PID); ok {
 		dead = r
-		r.Forget(dir) //nolint:errcheck // the next process replaces the file
 	} else {
 		orderly = e.code == 0
 	}

@@ -277,10 +277,12 @@ func (s *Supervisor) where() string {
 // childEnded takes in that a process has ended.
 func (s *Supervisor) childEnded(beside context.Context, e ending) {
 	c := e.child
-	dead, orderly := c.end(e, s.plan.Config.RunDir())
+	dir := s.plan.Config.RunDir()
+	dead, orderly := c.end(e, dir)
 	now := time.Now()
 	if !orderly {
 		s.certify(beside, dead)
+		dead.Forget(dir) //nolint:errcheck // the next process replaces the file
 	}
 	switch {
 	case e.code == 0 && s.phase >= stopping:

@@ -163,6 +163,30 @@ func TestNodesOutliveTheirSupervisorAndTheNextOneStopsThemFirst(t *testing.T) {
 	}
 }
 
+func TestADeathIsCertifiedByTheNextSupervisorIfTheFirstDidNotCome(t *testing.T) {
+	t.Parallel()
+	p := prepare(t)
+	dead := node.Running{Name: "game-1", PID: 1, Incarnation: 4711}
+	if err := os.MkdirAll(p.config.RunDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	note, half := noteDeath(p.config.RunDir(), dead), filepath.Join(p.config.RunDir(), "half.dead")
+	if err := os.WriteFile(half, []byte(`{"name":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	up := p.begin("up")
+	up.prints("ready in")
+	p.within(10*time.Second, "the certificate", func() bool {
+		return slices.Contains(p.notes(), "dead game-1 4711")
+	})
+	up.ends(os.Interrupt)
+	for _, file := range []string{note, half} {
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s is left", file)
+		}
+	}
+}
+
 func TestOnceEndsByItselfWithZero(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)
