@@ -86,7 +86,8 @@ func (w *crew) onBothGames(t *testing.T) {
 func (w *crew) sell(t *testing.T, sparks int64) {
 	t.Helper()
 	for _, p := range w.pilots {
-		awaitEach(t, pilotPace, 5*time.Second, fmt.Sprintf("%s to be sold an ember for %d", p.name, sparks), func() error {
+		wanted := fmt.Sprintf("%s to be sold an ember for %d", p.name, sparks)
+		awaitEach(t, pilotPace, 5*time.Second, wanted, func() error {
 			ember := call[*Wares](p, &Browse{}).Wares[0]
 			if ember.Sparks != sparks {
 				return fmt.Errorf("it is %+v", ember)
