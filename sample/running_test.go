@@ -125,7 +125,8 @@ func seenFromOutside(t *testing.T, w *crew) {
 			continue
 		}
 		for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "\nfirefly_"} {
-			if status, text := page(t, "http://"+n.HTTP+path); status != http.StatusOK || !strings.Contains(text, want) {
+			status, text := page(t, "http://"+n.HTTP+path)
+			if status != http.StatusOK || !strings.Contains(text, want) {
 				t.Errorf("%s of %s: %d %.200s", path, n.Name, status, text)
 			}
 		}
