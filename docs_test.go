@@ -43,9 +43,17 @@ func codesOf(t *testing.T) []string {
 	for _, n := range wire.CloseNumbers() {
 		codes = append(codes, n.String())
 	}
+	for _, file := range []string{"cluster/admin/refusal.go", "cluster/admin/console.go"} {
+		for _, m := range refusing.FindAllStringSubmatch(read(t, file), -1) {
+			codes = append(codes, m[1])
+		}
+	}
 	slices.Sort(codes)
 	return slices.Compact(codes)
 }
+
+// refusing finds the codes of the admin pages, which are HTTP's and not actors'.
+var refusing = regexp.MustCompile(`refusal\{http\.\w+, "([A-Z_]+)"`)
 
 func isCode(e ast.Expr) bool {
 	switch e := e.(type) {

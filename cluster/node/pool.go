@@ -28,7 +28,8 @@ type Pool struct {
 	running sync.WaitGroup
 }
 
-// NewPool makes a pool that lets at most blocking pieces of offloaded work run at once; more wait their turn.
+// NewPool makes a pool that lets at most blocking pieces of offloaded work run at once; more wait their turn. What waits
+// is bounded by those who offload: an entity by its open questions, keepers by their writers and their requests.
 func NewPool(blocking int) *Pool { return &Pool{slots: make(chan struct{}, blocking)} }
 
 // Run runs a mailbox's turns.
@@ -59,13 +60,6 @@ func (p *Pool) work(f func()) {
 		}
 		p.mu.Unlock()
 	}
-}
-
-// Waiting is how many pieces of offloaded work have no slot yet.
-func (p *Pool) Waiting() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.waiting)
 }
 
 // Wait returns when everything that was given to the pool has run.
