@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +14,10 @@ import (
 	"github.com/fireflyrt/firefly/modules/chat"
 	"github.com/fireflyrt/firefly/modules/scene"
 )
+
+// leaseOfTheDead is less than it takes until nodes are given up whose deaths nobody certified: their leases, and one more
+// of absence. Otherwise a start takes a second or two.
+const leaseOfTheDead = 8 * time.Second
 
 // readyIn is the line that says where to play.
 var readyIn = regexp.MustCompile(`(?m)^ready in \d+\.\ds  http://(127\.0\.0\.1:\d+)$`)
@@ -155,10 +158,14 @@ func TestEverythingMayDieAtOnce(t *testing.T) {
 	w.bought(1)
 	w.mayBreak.Store(true)
 	at := time.Now()
-	for pid := range c.processes() { // the supervisor, too
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+	for pid := range c.processes() {
+		if pid != up.command.Process.Pid {
+			c.killPID(pid)
 		}
+	}
+	c.killPID(up.command.Process.Pid) // last: it has just seen the others die
+	for pid := range c.processes() {  // what it still could start
+		c.killPID(pid)
 	}
 	await(t, patience, "the death of everything", func() error {
 		if left := c.processes(); len(left) > 0 {
@@ -167,8 +174,12 @@ func TestEverythingMayDieAtOnce(t *testing.T) {
 		return nil
 	})
 	<-up.ended
+	began := time.Now()
 	again := c.up()
 	back := time.Now()
+	if took := back.Sub(began); took > leaseOfTheDead {
+		t.Errorf("ready after %v: somebody waited for the leases of the dead", took)
+	}
 	w.goesOn("after the death of everything", back)
 	w.lost("everything", at, flushEvery+flushJitter)
 	w.stop()

@@ -281,6 +281,13 @@ func (c *realCluster) kill(name string) node.Running {
 	return r
 }
 
+func (c *realCluster) killPID(pid int) {
+	c.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		c.t.Fatal(err)
+	}
+}
+
 // restarted waits until another process of a node that died is ready.
 func (c *realCluster) restarted(dead node.Running) {
 	c.t.Helper()
