@@ -28,8 +28,8 @@ type Pool struct {
 	running sync.WaitGroup
 }
 
-// NewPool makes a pool that lets at most blocking pieces of offloaded work run at once; more wait their turn. What waits
-// is bounded by those who offload: an entity by its open questions, keepers by their writers and their requests.
+// NewPool makes a pool that lets at most blocking pieces of offloaded work run at once; more wait their turn. What
+// waits is bounded by those who offload: an entity by its open questions, keepers by their writers and requests.
 func NewPool(blocking int) *Pool { return &Pool{slots: make(chan struct{}, blocking)} }
 
 // Run runs a mailbox's turns.
