@@ -15,8 +15,8 @@ import (
 	"github.com/fireflyrt/firefly/modules/scene"
 )
 
-// leaseOfTheDead is less than it takes until nodes are given up whose deaths nobody certified: their leases, and one more
-// of absence. Otherwise a start takes a second or two.
+// leaseOfTheDead is less than it takes until nodes are given up whose deaths nobody certified: their leases, and one
+// more of absence. Otherwise a start takes a second or two.
 const leaseOfTheDead = 8 * time.Second
 
 // readyIn is the line that says where to play.
@@ -230,7 +230,8 @@ dsn = "env:FIREFLY_NO_SUCH_SECRET"
 		if code != 2 {
 			t.Errorf("%s: exit code %d", verb, code)
 		}
-		for _, want := range []string{"runtime.toml:2:1: unknown key nmae", "name", "runtime.toml:3:", "runtime.toml:8:",
+		for _, want := range []string{
+			"runtime.toml:2:1: unknown key nmae", "name", "runtime.toml:3:", "runtime.toml:8:",
 			"9400", "runtime.toml:12:", "FIREFLY_NO_SUCH_SECRET"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s does not say %q:\n%s", verb, want, text)
