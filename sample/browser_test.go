@@ -44,7 +44,7 @@ func newBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(exe),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir), chromedp.WindowSize(1000, 700),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(dir), chromedp.WindowSize(700, 500),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.WSURLReadTimeout(2*patience))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
@@ -148,6 +148,7 @@ func (p *tab) sees(what string, so func(s sight) bool) (s sight) {
 // enter opens the page, writes a name into its door unless the browser knows one already, and flies in.
 func (p *tab) enter(url, name string) sight {
 	p.t.Helper()
+	p.do(chromedp.Navigate("about:blank")) // where the page is open already, it would only follow the #
 	p.do(chromedp.Navigate(url), chromedp.WaitEnabled("#start", chromedp.ByQuery))
 	var known string
 	p.do(chromedp.Value("#who", &known, chromedp.ByQuery))
@@ -193,7 +194,7 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 	middle := meadow.Within("1,1", 0.5, 0.5)
 	ada.fly(middle)
 	first := ada.sees("ada in the middle", func(s sight) bool { return s.Far(middle) < 20 })
-	ada.do(chromedp.MouseClickXY(800, 350)) // the picture: fly to the right
+	ada.do(chromedp.MouseClickXY(500, 250)) // the picture: fly to the right
 	ada.sees("ada to fly where she was told to", func(s sight) bool { return s.X > first.X+50 })
 	alone := ada.sees("the wild ones", func(s sight) bool { return s.Others == 3 && s.Room == "1,1" })
 
@@ -221,7 +222,8 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 	up = c.up()
 	bob.sees("bob to be back by himself", func(s sight) bool { return s.Connected })
 	ada.enter(url, "ada")
-	ada.sees("ada to have what she had before the restart", func(s sight) bool {
+	had := fmt.Sprintf("ada to have what she had before the restart, %d sparks at %v", has.Sparks, has.Spot)
+	ada.sees(had, func(s sight) bool {
 		return s.Sparks == has.Sparks && s.Far(has.Spot) < 30
 	})
 	b.complaints()
