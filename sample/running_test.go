@@ -209,6 +209,15 @@ func botsPlay(t *testing.T, c *realCluster) {
 // botsComplain kills the gate that the bots play through.
 func botsComplain(t *testing.T, c *realCluster) {
 	gate := c.node("gate-1")
+	before := 0
+	await(t, patience, "the gate to have noticed that the bots before have gone", func() error {
+		r := admin.Report{}
+		err := gate.Report(t.Context(), &r)
+		if before = r.Sessions; err == nil && before >= 10 {
+			err = fmt.Errorf("there are %d sessions", before)
+		}
+		return err
+	})
 	bots := c.command("bots", "-n", "10", "-for", "20s", "--json")
 	var out strings.Builder
 	bots.Stdout = &out
@@ -220,8 +229,8 @@ func botsComplain(t *testing.T, c *realCluster) {
 		if err := gate.Report(t.Context(), &r); err != nil {
 			return err
 		}
-		if r.Sessions < 10 {
-			return fmt.Errorf("there are %d sessions", r.Sessions)
+		if r.Sessions < before+10 {
+			return fmt.Errorf("there are %d sessions, %d of others", r.Sessions, before)
 		}
 		return nil
 	})
