@@ -347,20 +347,21 @@ func (c *realCluster) leavesNothing() {
 
 // clear ends whatever still runs, and says what happened if the test has failed.
 func (c *realCluster) clear() {
+	for _, u := range c.ups { // first, because it starts again what dies
+		u.command.Process.Kill() //nolint:errcheck // it may have ended long ago
+		<-u.ended
+	}
 	for pid := range c.processes() {
 		if !c.t.Failed() {
 			c.t.Errorf("a process was left: %d", pid)
 		}
 		syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended just now
 	}
-	for _, u := range c.ups {
-		<-u.ended
-		if c.t.Failed() {
-			c.t.Logf("up printed:\n%s", u.text())
-		}
-	}
 	if !c.t.Failed() {
 		return
+	}
+	for _, u := range c.ups {
+		c.t.Logf("up printed:\n%s", u.text())
 	}
 	logs, _ := filepath.Glob(filepath.Join(c.config.LogDir(), "*.log"))
 	for _, log := range logs {
