@@ -48,6 +48,7 @@ func (n *entity) loaded(s Snapshot, err error) {
 // begin gives the instance its first events and opens the user lane.
 func (n *entity) begin() {
 	n.active, n.fresh, n.cold = true, true, true
+	n.last = n.sys.o.Clock.Now() // it has been idle for no time yet, though it has handled nothing
 	n.greet()
 	if !n.ended {
 		n.armIdle()

@@ -406,3 +406,13 @@ type echo struct{ Runner }
 func (e echo) Receive(m *Envelope) { e.Send(m.Answer(0, m.Codec, nil)) }
 func (e echo) Stop(done func())    { done() }
 func (e echo) Lost()               {}
+
+func TestAnEntityThatHasJustComeUpIsNotIdle(t *testing.T) {
+	w := shop(t)
+	w.gold(w.rich("ann", 10))
+	for _, a := range w.alarms {
+		if a.f != nil && a.at.Before(w.now.Add(watchEvery)) {
+			t.Errorf("something is due in %v: whoever waits longer finds the entity passivated", a.at.Sub(w.now))
+		}
+	}
+}

@@ -154,7 +154,7 @@ func (s *Set) report(err error) {
 		return
 	}
 	for _, f := range faults.List {
-		s.log.Error("tables refused", "at", f.At(), "what", f.What, "do", f.Do)
+		s.log.Error("tables refused", "fault", f.String())
 	}
 	if faults.More > 0 {
 		s.log.Error("tables refused", "more", faults.More)
