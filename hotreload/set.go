@@ -154,7 +154,11 @@ func (s *Set) report(err error) {
 		return
 	}
 	for _, f := range faults.List {
-		s.log.Error("tables refused", "fault", f.String())
+		told := []any{"at", f.At(), "what", f.What}
+		if f.Do != "" {
+			told = append(told, "do", f.Do)
+		}
+		s.log.Error("tables refused", told...)
 	}
 	if faults.More > 0 {
 		s.log.Error("tables refused", "more", faults.More)
