@@ -17,7 +17,7 @@ import (
 
 // leaseOfTheDead is less than it takes until nodes are given up whose deaths nobody certified: their leases, and one
 // more of absence. Otherwise a start takes a second or two.
-const leaseOfTheDead = 8 * time.Second
+const leaseOfTheDead = 10 * time.Second
 
 // readyIn is the line that says where to play.
 var readyIn = regexp.MustCompile(`(?m)^ready in \d+\.\ds  http://(127\.0\.0\.1:\d+)$`)
