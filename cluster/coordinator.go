@@ -21,12 +21,25 @@ type coordinator struct {
 	absent   map[uint64]time.Time // owners that are not registered, and since when I know
 	heard    time.Time            // when the newest answered keep-alive was sent
 	waiting  map[string]time.Time // roles whose nodes are still to come, and since when
-	served   map[string]bool      // roles that had a candidate when I last looked
+	served   map[string]bool      // roles that had somebody to take over when I last looked
 }
 
-// retire forgets everything: an election starts all waiting anew.
-func (c *coordinator) retire() {
-	c.absent, c.waiting, c.served = nil, nil, nil
+// retire forgets what it was waiting for: an election starts all waiting anew. It keeps in mind which roles a member
+// plays while somebody else coordinates: who leaves in order gives up its shards and the election in one step, and its
+// successor must not take that for a cluster that starts.
+func (c *coordinator) retire(r *Record) {
+	c.absent, c.waiting = nil, nil
+	if r.Coordinator == 0 {
+		return // between two coordinators
+	}
+	members := map[uint64]bool{}
+	for _, m := range r.Members {
+		members[m.Incarnation] = true
+	}
+	c.served = map[string]bool{}
+	for role, a := range r.Roles {
+		c.served[role] = slices.ContainsFunc(a.Owners, func(o Owner) bool { return members[o.Incarnation] })
+	}
 }
 
 // contact notes an answered keep-alive. A gap of a lease or more means that the registry may have been away: whoever
@@ -42,14 +55,17 @@ func (c *coordinator) contact(sent time.Time) {
 // time, because absence ripens without any news.
 func (c *coordinator) step(r *Record, now time.Time) []Decree {
 	if r.Coordinator != c.me {
-		c.retire()
+		c.retire(r)
 		return nil
 	}
 	if c.absent == nil {
 		c.absent = map[uint64]time.Time{}
 	}
 	if c.waiting == nil {
-		c.waiting, c.served = map[string]time.Time{}, map[string]bool{}
+		c.waiting = map[string]time.Time{}
+	}
+	if c.served == nil {
+		c.served = map[string]bool{}
 	}
 	v := r.view()
 	c.watch(r, now)

@@ -189,6 +189,21 @@ func TestARoleThatHadSomebodyToTakeOverDoesNotWait(t *testing.T) {
 	want(t, "and the second", h.see("c d", "aaaa", "a"), "cdcd")
 }
 
+func TestTheSuccessorOfACoordinatorThatLeftInOrderDoesNotWait(t *testing.T) {
+	h := newChair(2)
+	under := func(coordinator uint64, members, owners string) {
+		h.step(&Record{Members: membersOf(members), Coordinator: coordinator,
+			Roles: map[string]*Assignment{"game": assignmentOf(owners)}}, h.now)
+	}
+	under('b', "a b", "bbbb")
+	under(0, "a", "----") // what b left
+	want(t, "a was there all the time", h.see("a", "----", ""), "aaaa")
+	h = newChair(2)
+	under('b', "b", "----") // all had left in order, and b is back before a
+	under(0, "a", "----")
+	want(t, "a cluster that starts again", h.see("a", "----", ""), "")
+}
+
 func TestADecreeNamesWhoMustStillBeAbsent(t *testing.T) {
 	h := newChair(0)
 	h.contact(h.now)

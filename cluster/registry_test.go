@@ -80,8 +80,9 @@ func TestARealRegistryFormsAClusterAndHandsShardsOn(t *testing.T) {
 	o, _, _ := etcdHere(t)
 	o.Lease = 30 * time.Second // longer than a loaded machine takes: who waited for it is told apart from who did not
 	w := NewNetwork(real{})
-	gate := registered(t, o, w, "gate-1", "gate")
-	one, two := registered(t, o, w, "game-1", "game"), registered(t, o, w, "game-2", "game")
+	two := registered(t, o, w, "game-2", "game")
+	until(t, "game-2 coordinates", func() bool { return two.Report().Coordinator }) // the hardest to do without
+	gate, one := registered(t, o, w, "gate-1", "gate"), registered(t, o, w, "game-1", "game")
 	until(t, "each has its half", sharesAre(gate, halves))
 
 	began := time.Now()
