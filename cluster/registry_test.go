@@ -6,35 +6,26 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/internal/freeport"
 )
 
 const quickLease = 2 * time.Second
 
-// freeAddresses finds two ports that nobody uses now.
-func freeAddresses(t *testing.T) (found [2]string) {
-	t.Helper()
-	for i := range found {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		found[i] = l.Addr().String()
-	}
-	return found
-}
-
 // etcdHere starts an embedded etcd on free ports, and returns how to reach it and how to start it.
 func etcdHere(t *testing.T) (RegistryOptions, EtcdOptions, *Etcd) {
 	t.Helper()
-	addresses := freeAddresses(t)
-	o := EtcdOptions{Client: addresses[0], Peer: addresses[1], Dir: t.TempDir(), Quick: true}
+	ports, err := freeport.Take(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ports.Release)
+	o := EtcdOptions{Client: fmt.Sprintf("127.0.0.1:%d", ports.First), Peer: fmt.Sprintf("127.0.0.1:%d", ports.First+1),
+		Dir: t.TempDir(), Quick: true}
 	server, err := StartEtcd(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

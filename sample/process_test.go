@@ -15,13 +15,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/cli"
 	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/internal/freeport"
 )
 
 // This file is how tests run a cluster of real processes: the built program or, for a game that misbehaves on purpose,
@@ -185,36 +185,20 @@ func (c *realCluster) write(name, text string) {
 	}
 }
 
-var (
-	shippedPort = regexp.MustCompile(`\b94(\d\d)\b`)
-	portBlock   atomic.Int64
-)
+var shippedPort = regexp.MustCompile(`\b94(\d\d)\b`)
 
-// movedPorts puts the ports 9400 to 9499 where a hundred in a row are free, below those that the system hands out to
-// connections: so a node that was killed finds its port free again.
+// movedPorts puts the ports 9400 to 9499 where a hundred in a row are free until the test is over.
 func movedPorts(t *testing.T, config string) string {
 	t.Helper()
-	for range 200 {
-		first := 11000 + 100*int((int64(os.Getpid())+portBlock.Add(1))%210) // browsers refuse port 10080
-		if !hundredFree(first) {
-			continue
-		}
-		return shippedPort.ReplaceAllStringFunc(config, func(port string) string {
-			n, _ := strconv.Atoi(port)
-			return strconv.Itoa(first + n - 9400)
-		})
+	ports, err := freeport.Take(100)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("found no hundred free ports in a row")
-	return ""
-}
-
-func hundredFree(first int) bool {
-	for port := first; port < first+100; port++ {
-		if taken(port) != nil {
-			return false
-		}
-	}
-	return true
+	t.Cleanup(ports.Release)
+	return shippedPort.ReplaceAllStringFunc(config, func(port string) string {
+		n, _ := strconv.Atoi(port)
+		return strconv.Itoa(ports.First + n - 9400)
+	})
 }
 
 // taken says who listens at a port of the loopback, as far as that can be told.

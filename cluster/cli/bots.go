@@ -13,6 +13,7 @@ import (
 
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
+	"github.com/fireflyrt/firefly/internal/freeport"
 )
 
 // Bounds of a run of bots.
@@ -108,7 +109,12 @@ func (t *tool) withCluster(ctx, rush context.Context, c *node.Config,
 		return fmt.Errorf("cli: making a place for a cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	own, err := moved(c, dir)
+	ports, err := freeport.Take(c.Ports())
+	if err != nil {
+		return err
+	}
+	defer ports.Release()
+	own, err := moved(c, dir, ports.First)
 	if err != nil {
 		return err
 	}
@@ -144,12 +150,8 @@ func awaitPlay(ctx context.Context, c *node.Config, supervised chan error) ([]no
 }
 
 // moved writes a configuration like c for another place.
-func moved(c *node.Config, dir string) (*node.Config, error) {
-	ports, err := freePorts(1 + c.Addresses())
-	if err != nil {
-		return nil, err
-	}
-	own := c.Moved(filepath.Join(dir, ".firefly"), ports)
+func moved(c *node.Config, dir string, port int) (*node.Config, error) {
+	own := c.Moved(filepath.Join(dir, ".firefly"), port)
 	own.Path = filepath.Join(dir, "runtime.toml")
 	f, err := os.OpenFile(own.Path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/internal/freeport"
 )
 
 // asTool makes the test binary behave as the program: "fake" with nodes that do nothing but be
@@ -131,10 +132,11 @@ type place struct {
 func prepare(t *testing.T, change ...string) *place {
 	t.Helper()
 	dir := t.TempDir()
-	ports, err := freePorts(8)
+	ports, err := freeport.Take(4)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(ports.Release)
 	text := fmt.Sprintf(`[cluster]
 etcd_port = %d
 drain_timeout = "1s"
@@ -149,7 +151,7 @@ roles = ["persist"]
 [node.admin-1]
 roles = ["admin"]
 http = "127.0.0.1:%d"
-`, ports[0], ports[1], ports[2])
+`, ports.First, ports.First+2, ports.First+3)
 	text = strings.NewReplacer(change...).Replace(text)
 	file := filepath.Join(dir, "runtime.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -203,13 +205,19 @@ func (p *place) notes() []string {
 // within waits until something is so, and says what it waited for.
 func (p *place) within(d time.Duration, what string, so func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(d)
-	for !so() {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("waited %s for %s; noted:\n%s", d, what, strings.Join(p.notes(), "\n"))
-		}
-		time.Sleep(5 * time.Millisecond)
+	if !inTime(d, so) {
+		p.t.Fatalf("waited %s for %s; noted:\n%s", d, what, strings.Join(p.notes(), "\n"))
 	}
+}
+
+// inTime waits until something is so, and reports whether it came to be.
+func inTime(d time.Duration, so func() bool) bool {
+	for deadline := time.Now().Add(d); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // A program is the tool, running.
@@ -277,7 +285,7 @@ func (p *place) begin(args ...string) *program {
 func (g *program) prints(text string) string {
 	g.t.Helper()
 	var line string
-	g.within(20*time.Second, "a line with "+text, func() bool {
+	if !inTime(20*time.Second, func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		i := slices.IndexFunc(g.printed, func(l string) bool { return strings.Contains(l, text) })
@@ -285,7 +293,9 @@ func (g *program) prints(text string) string {
 			line = g.printed[i]
 		}
 		return i >= 0
-	})
+	}) {
+		g.t.Fatalf("no line with %s in 20 s; printed:\n%s\nnoted:\n%s", text, g.text(), strings.Join(g.notes(), "\n"))
+	}
 	return line
 }
 

@@ -92,26 +92,26 @@ func quote(s string) string {
 }
 
 // Moved derives a configuration that runs beside c without touching it: other files, other ports,
-// an embedded registry and the embedded store. ports[0] and the one after it are the registry's;
-// then comes one for each address of each node (Addresses says how many).
-func (c *Config) Moved(data string, ports []int) *Config {
+// an embedded registry and the embedded store. Its ports begin with one and stand in a row (Ports
+// says how many).
+func (c *Config) Moved(data string, port int) *Config {
 	m := *c
 	m.Path, m.places = filepath.Join(data, "runtime.toml"), nil
 	m.Cluster.Data = data
-	m.Cluster.EtcdPort = ports[0]
-	m.Cluster.Etcd = Etcd{Embedded: true, Endpoints: []string{loopback(ports[0])}}
+	m.Cluster.EtcdPort = port
+	m.Cluster.Etcd = Etcd{Embedded: true, Endpoints: []string{loopback(port)}}
 	m.Persist.Store, m.Persist.DSN = StoreEmbedded, ""
 	m.Nodes = nil
 	if len(c.With(RoleRegistry)) == 0 {
 		m.Nodes = append(m.Nodes, impliedRegistry())
 	}
-	ports = ports[1:]
+	port += registryPorts
 	for _, n := range c.Nodes {
 		n.Host = ""
 		for _, key := range addressKeys {
 			if a := n.address(key); *a != "" {
-				*a = loopback(ports[0])
-				ports = ports[1:]
+				*a = loopback(port)
+				port++
 			}
 		}
 		m.Nodes = append(m.Nodes, n)
@@ -119,9 +119,12 @@ func (c *Config) Moved(data string, ports []int) *Config {
 	return &m
 }
 
-// Addresses counts the addresses that the nodes' keys give.
-func (c *Config) Addresses() int {
-	count := 0
+// registryPorts is how many ports an embedded registry takes, in a row.
+const registryPorts = 2
+
+// Ports is how many ports Moved takes: the registry's, and one for each address of each node.
+func (c *Config) Ports() int {
+	count := registryPorts
 	for _, n := range c.Nodes {
 		for _, key := range addressKeys {
 			if *n.address(key) != "" {

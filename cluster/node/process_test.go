@@ -15,6 +15,7 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
+	"github.com/fireflyrt/firefly/internal/freeport"
 )
 
 type (
@@ -46,21 +47,6 @@ var tally = node.App{Name: "tally", Game: node.Module{
 	},
 }}
 
-// freePorts finds ports that nobody listens at.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all are held until the last is found
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}
-
 // alone writes the configuration of a node that plays every role, in a process of the test's own.
 func alone(t *testing.T) (*node.Blueprint, *node.Config) {
 	t.Helper()
@@ -69,17 +55,15 @@ func alone(t *testing.T) (*node.Blueprint, *node.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	var text string
-	for ports := freePorts(t, 6); ; ports = freePorts(t, 6) {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]+1)); err == nil {
-			l.Close() // etcd takes this port and the next
-			text = fmt.Sprintf("[cluster]\nname = \"t\"\netcd = \"embedded\"\netcd_port = %d\ndata = %q\n"+
-				"[node.all-1]\nroles = [\"gate\", \"front\", \"vault\", \"persist\", \"admin\", \"registry\"]\n"+
-				"listen = \"127.0.0.1:%d\"\ntcp = \"127.0.0.1:%d\"\nws = \"127.0.0.1:%d\"\nhttp = \"127.0.0.1:%d\"\n",
-				ports[0], filepath.Join(dir, "data"), ports[2], ports[3], ports[4], ports[5])
-			break
-		}
+	ports, err := freeport.Take(6)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(ports.Release)
+	text := fmt.Sprintf("[cluster]\nname = \"t\"\netcd = \"embedded\"\netcd_port = %d\ndata = %q\n"+
+		"[node.all-1]\nroles = [\"gate\", \"front\", \"vault\", \"persist\", \"admin\", \"registry\"]\n"+
+		"listen = \"127.0.0.1:%d\"\ntcp = \"127.0.0.1:%d\"\nws = \"127.0.0.1:%d\"\nhttp = \"127.0.0.1:%d\"\n",
+		ports.First, filepath.Join(dir, "data"), ports.First+2, ports.First+3, ports.First+4, ports.First+5)
 	b, err := tally.Build()
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fireflyrt/firefly/internal/freeport"
 )
 
 // startWithin is how long a server may take to answer, on a machine that does other things too.
@@ -55,7 +57,12 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatalf("mariadbtest: install: %v\n%s", err, out)
 	}
-	s.port = freePort(t)
+	port, err := freeport.Take(1)
+	if err != nil {
+		t.Fatalf("mariadbtest: %v", err)
+	}
+	t.Cleanup(port.Release)
+	s.port = port.First
 	s.Restart()
 	return s
 }
@@ -152,15 +159,4 @@ func (s *Server) remove() {
 	if err := os.RemoveAll(s.dir); err != nil {
 		s.t.Errorf("mariadbtest: %v", err)
 	}
-}
-
-// freePort finds a port that nobody listens on; mariadbd cannot be told to take any.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("mariadbtest: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
