@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
-	"github.com/fireflyrt/firefly/internal/freeport"
+	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 const quickLease = 2 * time.Second

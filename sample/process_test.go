@@ -21,7 +21,7 @@ import (
 
 	"github.com/fireflyrt/firefly/cluster/cli"
 	"github.com/fireflyrt/firefly/cluster/node"
-	"github.com/fireflyrt/firefly/internal/freeport"
+	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 // This file is how tests run a cluster of real processes: the built program or, for a game that misbehaves on purpose,

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/node"
-	"github.com/fireflyrt/firefly/internal/freeport"
+	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 // asTool makes the test binary behave as the program: "fake" with nodes that do nothing but be

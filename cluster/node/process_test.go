@@ -15,7 +15,7 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
-	"github.com/fireflyrt/firefly/internal/freeport"
+	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 type (

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fireflyrt/firefly/internal/freeport"
+	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 // startWithin is how long a server may take to answer, on a machine that does other things too.
