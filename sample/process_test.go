@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/cli"
-	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/cluster/freeport"
+	"github.com/fireflyrt/firefly/cluster/node"
 )
 
 // This file is how tests run a cluster of real processes: the built program or, for a game that misbehaves on purpose,

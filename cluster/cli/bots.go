@@ -11,9 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fireflyrt/firefly/cluster/freeport"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
-	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 // Bounds of a run of bots.

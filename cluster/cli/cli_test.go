@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/cluster/freeport"
+	"github.com/fireflyrt/firefly/cluster/node"
 )
 
 // asTool makes the test binary behave as the program: "fake" with nodes that do nothing but be
@@ -310,7 +310,7 @@ func (g *program) ends(s ...os.Signal) int {
 	select {
 	case <-g.read:
 	case <-time.After(30 * time.Second):
-		g.t.Fatalf("still running; printed:\n%s", strings.Join(g.printed, "\n"))
+		g.t.Fatalf("still running; printed:\n%s", g.text())
 	}
 	g.command.Wait()
 	return g.command.ProcessState.ExitCode()

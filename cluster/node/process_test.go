@@ -13,9 +13,9 @@ import (
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/freeport"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
-	"github.com/fireflyrt/firefly/cluster/freeport"
 )
 
 type (
