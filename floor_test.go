@@ -24,7 +24,7 @@ var floors = map[string][]string{
 	"gate/client":         {"actors", "actors/wire"},
 	"persist":             {"actors", "actors/wire"},
 	"persist/mariadbtest": {"cluster/freeport"},
-	"cluster/freeport":   {},
+	"cluster/freeport":    {},
 	"hotreload":           {"actors", "actors/wire"},
 	"cluster":             {"actors", "actors/wire"},
 	"cluster/admin":       {"actors", "actors/wire"},
