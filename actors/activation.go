@@ -48,7 +48,10 @@ func (n *entity) loaded(s Snapshot, err error) {
 // begin gives the instance its first events and opens the user lane.
 func (n *entity) begin() {
 	n.active, n.fresh, n.cold = true, true, true
-	n.last = n.sys.o.Clock.Now() // it has been idle for no time yet, though it has handled nothing
+	n.look() // it has been idle for no time yet, though it has handled nothing
+	if n.sys.o.Tap != nil {
+		n.trace = n.sys.o.Tap.Opened(n)
+	}
 	n.greet()
 	if !n.ended {
 		n.armIdle()
@@ -58,7 +61,9 @@ func (n *entity) begin() {
 
 // greet gives a new instance its first events, before any message: Loaded; Started, if it comes up cold; Bound for each
 // session. If one of the first two fails, a later instance hears them anew.
-func (n *entity) greet() {
+func (n *entity) greet() { n.input(&Input{Type: InputGreet}, n.greeting) }
+
+func (n *entity) greeting() {
 	if !n.event(&Loaded{}) {
 		return
 	}
@@ -84,7 +89,7 @@ type reminded struct {
 
 // receive handles one item of the user lane.
 func (n *entity) receive(item any) {
-	if n.fresh && !n.rests() {
+	if n.look(); n.fresh && !n.rests() {
 		n.box.putBack(item)
 		n.greet()
 		return
@@ -92,14 +97,14 @@ func (n *entity) receive(item any) {
 	n.served = true
 	switch m := item.(type) {
 	case *Envelope:
-		n.message(m)
+		n.input(&Input{Type: InputMessage, Envelope: m}, func() { n.message(m) })
 	case *timer:
 		n.fire(m)
 	case *Unbound:
-		n.unbind(m)
+		n.input(&Input{Type: InputUnbound, Session: m.Session}, func() { n.unbind(m) })
 	case *reminded:
-		if m.to == n.props && n.bound[m.bound.Session] == m.bound {
-			n.tell(m.bound.Session, m.bound.Who, m.bound)
+		if b := m.bound; m.to == n.props && n.bound[b.Session] == b {
+			n.input(&Input{Type: InputReminded, Session: b.Session}, func() { n.tell(b.Session, b.Who, b) })
 		}
 	}
 }
@@ -116,6 +121,11 @@ func (n *entity) leave() {
 		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(n.leave) })
 		return
 	}
+	n.input(&Input{Type: InputStop}, n.stop)
+}
+
+// stop gives the entity its last event, and lets it end when all it changed is durable.
+func (n *entity) stop() {
 	n.dropQuestions(&Refusal{Code: Restarted, Text: n.ref.String() + " is stopping"})
 	n.leaving = true
 	if !n.fresh {
@@ -183,6 +193,7 @@ func (n *entity) dropWaiting(r *Refusal) {
 			stop()
 		}
 	}
+	n.hush()
 }
 
 // armIdle looks after IdleAfter whether the entity has had nothing to do, and passivates it then. An entity with

@@ -39,12 +39,13 @@ func (n *entity) bind(m *Bound) {
 			if m.Number < b.Number || m.Number == b.Number && m.Session.ID < other.ID {
 				loser = m
 			}
-			n.sys.Route(RuntimeMessage(n.ref, loser.Session,
+			n.route(RuntimeMessage(n.ref, loser.Session,
 				&KickOrder{Code: TakenOver, Text: n.ref.String() + " logged in elsewhere"}))
 		}
 	}
-	n.bound[m.Session] = m
 	n.regroup("bind", func() {
+		n.turn.edits = append(n.turn.edits, boundEdit{m.Session, n.bound[m.Session], m})
+		n.bound[m.Session] = m
 		if n.props.audience != nil {
 			n.props.audience.Add(m.Session)
 		}
@@ -53,11 +54,12 @@ func (n *entity) bind(m *Bound) {
 }
 
 func (n *entity) unbind(m *Unbound) {
-	if n.bound[m.Session] == nil {
+	before := n.bound[m.Session]
+	if before == nil {
 		return
 	}
 	delete(n.bound, m.Session)
-	n.dismiss([]Ref{m.Session})
+	n.dismiss([]Ref{m.Session}, boundEdit{m.Session, before, nil})
 	n.tell(m.Session, m.Who, m)
 	if !n.ended {
 		n.armIdle()
@@ -70,8 +72,9 @@ func (n *entity) regroup(name string, change func()) {
 }
 
 // dismiss takes sessions out of every group.
-func (n *entity) dismiss(sessions []Ref) {
+func (n *entity) dismiss(sessions []Ref, edits ...Edit) {
 	n.regroup("unbind", func() {
+		n.turn.edits = edits
 		for _, g := range n.props.groups {
 			for _, s := range sessions {
 				g.Remove(s)

@@ -11,8 +11,6 @@ type slot interface {
 	cellName() string
 	isStored() bool
 	isDirty() bool
-	undo()          // back to before the turn
-	keep()          // the turn stands
 	adopt(old slot) // take over the contents of the same cell of an earlier instance
 	load(cells, parts map[string]json.RawMessage) error
 	// collect appends what a flush must write and forgets that it is dirty, but not what it gave away.
@@ -20,6 +18,8 @@ type slot interface {
 	restore()  // what was collected was not written: it is dirty again
 	confirm()  // what was collected is durable
 	peek() any // a copy of the contents
+	undoable
+	image(p *Patch) error // all of the contents
 }
 
 // A Cell is one value of an entity's state. Its contents live between turns; T is flat, so that a copy shares nothing.
@@ -152,4 +152,31 @@ func sharing(t reflect.Type) string {
 		}
 	}
 	return ""
+}
+
+// A cellEdit is a cell as it was before the turn.
+type cellEdit[T any] struct {
+	c      *Cell[T]
+	before T
+}
+
+func (c *Cell[T]) edit(undoing bool) Edit {
+	if undoing {
+		return cellEdit[T]{c, c.now}
+	}
+	return cellEdit[T]{c, c.before}
+}
+
+func (e cellEdit[T]) Before(p *Patch) error { return e.c.patch(p, e.before) }
+func (e cellEdit[T]) After(p *Patch) error  { return e.c.image(p) }
+
+func (c *Cell[T]) image(p *Patch) error { return c.patch(p, c.now) }
+
+func (c *Cell[T]) patch(p *Patch, contents T) error {
+	raw, err := versioned(c.version, p.masked(contents))
+	if err != nil {
+		return fmt.Errorf("actors: image of cell %s: %w", c.name, err)
+	}
+	p.Cells[c.name] = raw
+	return nil
 }

@@ -137,8 +137,7 @@ func (s *System) answerTo(e *Envelope) {
 	}
 	p.post(func() {
 		if n, ok := p.body.(*entity); ok {
-			answer, err := n.answerOf(e)
-			n.answered(e.Request, answer, err)
+			n.answered(e.Request, outcome{envelope: e})
 		}
 	})
 }

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"runtime/debug"
@@ -31,8 +30,11 @@ type entity struct {
 	asked    map[uint64]*question
 	timers   map[string]*timer
 	bound    map[Ref]*Bound // by session
+	posed    uint64         // questions so far
+	tables   any            // the edition that this input's turns read, if one has asked
 
 	persistence
+	tracing
 	failures  []time.Time
 	rest      time.Duration
 	restUntil time.Time
@@ -66,13 +68,8 @@ func (n *entity) event(event any) bool {
 }
 
 func (n *entity) newTurn(number uint32, name string) *turn {
-	now := n.sys.o.Clock.Now()
-	if now.Before(n.last) {
-		now = n.last
-	}
-	n.last = now
 	n.turns++
-	return &turn{entity: n, number: number, name: name, now: now}
+	return &turn{entity: n, number: number, name: name, now: n.last}
 }
 
 // message handles one message from elsewhere.
@@ -81,17 +78,19 @@ func (n *entity) message(e *Envelope) {
 	if e.Request != 0 {
 		req = &request{envelope: e}
 	}
-	now := n.sys.o.Clock.Now()
 	switch {
 	case e.Number < 100:
 		n.order(e)
 		return
-	case e.Deadline != 0 && now.UnixNano() > e.Deadline:
+	case e.Deadline != 0 && n.last.UnixNano() > e.Deadline:
 		n.sys.expired.Add(1) // whoever asked has been told by its own clock
 		return
-	case now.Before(n.restUntil):
-		n.sys.refuseTo(e, &Refusal{Code: Unavailable, Text: n.ref.String() + " rests after failures",
-			RetryAfter: n.restUntil.Sub(now).Milliseconds()})
+	case n.rests():
+		if req == nil {
+			n.sys.lost.Add(1)
+		}
+		n.refuse(req, &Refusal{Code: Unavailable, Text: n.ref.String() + " rests after failures",
+			RetryAfter: n.restUntil.Sub(n.last).Milliseconds()})
 		return
 	}
 	known := n.kind.table.byNumber[e.Number]
@@ -148,12 +147,12 @@ func (n *entity) run(t *turn, fn func() (any, error)) (failed bool) {
 	err := n.guard(t, fn)
 	n.busy.end()
 	t.over, n.turn = true, nil
-	refusal, refused := refusalOf(err)
-	keeps := err == nil || errors.As(err, new(kept))
-	switch {
-	case keeps:
+	n.report(t, err)
+	refusal, _ := refusalOf(err)
+	switch verdictOf(err) {
+	case Stood, Kept:
 		n.stand(t, refusal)
-	case refused:
+	case Declined:
 		t.undo()
 		n.refuse(t.request, refusal)
 	default:
@@ -227,9 +226,9 @@ func (n *entity) stand(t *turn, refusal *Refusal) {
 func (n *entity) release(t *turn, refusal *Refusal) {
 	for _, e := range t.effects {
 		if e.envelope != nil {
-			n.sys.Route(e.envelope)
+			n.route(e.envelope)
 		} else {
-			e.act()
+			n.arm(e.timer, t.now)
 		}
 	}
 	for _, q := range t.questions {
@@ -255,7 +254,7 @@ func (n *entity) settle(req *request) {
 		return
 	}
 	req.settled = true
-	n.sys.Route(req.answer)
+	n.route(req.answer)
 }
 
 func (n *entity) refuse(req *request, r *Refusal) {
@@ -263,5 +262,5 @@ func (n *entity) refuse(req *request, r *Refusal) {
 		return
 	}
 	req.settled = true
-	n.sys.Route(req.envelope.Refuse(r))
+	n.route(req.envelope.Refuse(r))
 }

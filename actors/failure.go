@@ -52,6 +52,8 @@ func (n *entity) rebuild() {
 }
 
 func (n *entity) restIfOften(now time.Time) {
+	before := n.resting()
+	defer func() { n.note(restEdit{before, n.resting()}) }()
 	n.failures = slices.DeleteFunc(n.failures, func(at time.Time) bool { return now.Sub(at) > failureWindow })
 	n.failures = append(n.failures, now)
 	if len(n.failures) <= maxFailures {
@@ -63,4 +65,4 @@ func (n *entity) restIfOften(now time.Time) {
 	n.sys.o.Log.Error("entity rests after failures", "actor", n.ref.String(), "for", n.rest)
 }
 
-func (n *entity) rests() bool { return n.sys.o.Clock.Now().Before(n.restUntil) }
+func (n *entity) rests() bool { return n.last.Before(n.restUntil) }

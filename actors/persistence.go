@@ -96,8 +96,12 @@ func (n *entity) commit(t *turn, release func()) {
 }
 
 func (n *entity) sendCommit() {
-	if !n.dirty() {
-		n.durable()
+	if c := n.committing; !n.dirty() {
+		n.post(func() {
+			if n.committing == c {
+				n.stored(nil)
+			}
+		})
 		return
 	}
 	n.committing.sent = true
@@ -156,7 +160,7 @@ func (n *entity) written() {
 	}
 	switch {
 	case n.committing != nil && n.committing.sent:
-		n.durable()
+		n.stored(nil)
 	case n.committing != nil:
 		n.sendCommit()
 	default:
@@ -173,14 +177,34 @@ func (n *entity) goOn() {
 	n.flushSoon()
 }
 
-// durable lets a committed turn take effect.
-func (n *entity) durable() {
-	c := n.committing
-	n.committing = nil
-	c.turn.keep()
-	c.release()
+// stored ends the wait of a commit: its turn takes effect, or never was and the caller is told r.
+func (n *entity) stored(r *Refusal) {
+	n.input(&Input{Type: InputStored, Refusal: r}, func() {
+		c := n.committing
+		n.committing = nil
+		if r == nil {
+			c.turn.keep()
+			c.release()
+		} else {
+			n.withdraw(c.turn)
+			n.refuse(c.turn.request, r)
+		}
+	})
 	n.resume()
-	n.goOn()
+	n.rehold()
+	if r == nil {
+		n.goOn()
+	}
+}
+
+// withdraw undoes a turn that had succeeded, but could not be written.
+func (n *entity) withdraw(t *turn) {
+	back := Turn{Number: t.number, Name: t.name, Verdict: Declined, Text: "not written"}
+	if n.heard != nil {
+		back.Edits = edits(t.touched, true)
+		n.heard.Turns = append(n.heard.Turns, back)
+	}
+	t.undo()
 }
 
 // notWritten: the change did not happen. A commit's turn never was; everything else is dirty again.
@@ -192,14 +216,11 @@ func (n *entity) notWritten(err error) {
 		n.sendCommit()
 		return
 	} else if c != nil {
-		n.committing = nil
-		c.turn.undo()
 		r, ok := refusalOf(err)
 		if !ok {
 			r = &Refusal{Code: StoreUnavailable, Text: err.Error()}
 		}
-		n.refuse(c.turn.request, r)
-		n.resume()
+		n.stored(r)
 	}
 	n.sys.o.Log.Warn("change not written", "actor", n.ref.String(), "error", err.Error())
 	n.backOff()
@@ -218,8 +239,7 @@ func (n *entity) unknown() {
 		if !c.sent {
 			r = &Refusal{Code: StoreUnavailable, Text: "an earlier change has no outcome yet; this one was not sent"}
 		}
-		n.refuse(c.turn.request, r)
-		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " reads the store again"})
+		n.input(&Input{Type: InputUnknown, Refusal: r}, func() { n.giveUp(r) })
 		return
 	}
 	n.backOff()
@@ -230,6 +250,12 @@ func (n *entity) unknown() {
 			}
 		})
 	})
+}
+
+// giveUp ends the activation of a commit whose outcome nobody knows; the caller is told r.
+func (n *entity) giveUp(r *Refusal) {
+	n.refuse(n.committing.turn.request, r)
+	n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " reads the store again"})
 }
 
 func (n *entity) backOff() { n.retry = min(max(n.retry*2, firstRetry), longestRetry) }

@@ -64,6 +64,9 @@ func (p *process) crashed(reason, item any) {
 	if e, ok := item.(*Envelope); ok {
 		p.sys.refuseTo(e, r)
 	}
+	if n, ok := p.body.(*entity); ok {
+		n.heard, n.inside = nil, false
+	}
 	p.body.end(r)
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,7 @@ func (q Pending[R]) Meanwhile() Pending[R] { q.meanwhile = true; return q }
 // before the question is kept whatever then does.
 func Then[R any](ctx Context, q Pending[R], then func(Context, R, error) error) {
 	turnOf(ctx).ask(&question{to: q.to, msg: q.msg, work: q.work, within: q.within, meanwhile: q.meanwhile,
-		then: func(t *turn, answer any, err error) (any, error) {
+		read: read[R], then: func(t *turn, answer any, err error) (any, error) {
 			r, err := typed[R](answer, err)
 			return nil, then(t, r, err)
 		}})
@@ -54,7 +55,7 @@ func Reply[R, A any](ctx Context, q Pending[R], then func(Context, R, error) (A,
 	t := turnOf(ctx)
 	t.later = true
 	t.ask(&question{to: q.to, msg: q.msg, work: q.work, within: q.within, meanwhile: q.meanwhile, replies: true,
-		then: func(t *turn, answer any, err error) (any, error) {
+		read: read[R], then: func(t *turn, answer any, err error) (any, error) {
 			r, err := typed[R](answer, err)
 			a, err := then(t, r, err)
 			if any(a) == any(none) {
@@ -63,6 +64,13 @@ func Reply[R, A any](ctx Context, q Pending[R], then func(Context, R, error) (A,
 			return a, err
 		}})
 	return none, nil
+}
+
+// read makes the result of Work again from its JSON.
+func read[R any](result []byte) (any, error) {
+	var r R
+	err := json.Unmarshal(result, &r)
+	return r, err
 }
 
 // typed gives the answer its type back; another type than was asked for is an error, not a panic.
@@ -87,6 +95,7 @@ type question struct {
 	meanwhile bool
 	replies   bool // its continuation's result is the reply
 	then      func(t *turn, answer any, err error) (any, error)
+	read      func(result []byte) (any, error)
 
 	id       uint64
 	name     string // of the message whose turn asked
@@ -131,7 +140,8 @@ func (t *turn) ask(q *question) {
 
 // pose sends a question whose turn has succeeded.
 func (n *entity) pose(q *question) {
-	q.id = n.sys.serial()
+	n.posed++
+	q.id = n.seed + n.posed // seeds differ: an answer to an earlier activation finds no question here
 	n.asked[q.id] = q
 	if q.request != nil {
 		q.request.open++
@@ -141,7 +151,8 @@ func (n *entity) pose(q *question) {
 	}
 	q.forbid = n.sys.o.Clock.AfterFunc(q.within, func() {
 		n.post(func() {
-			n.answered(q.id, nil, DeadlinePassed.Refuse("%s asked %s and waited %v", n.ref, q.target(), q.within))
+			err := DeadlinePassed.Refuse("%s asked %s and waited %v", n.ref, q.target(), q.within)
+			n.answered(q.id, outcome{err: err})
 		})
 	})
 	if q.work != nil {
@@ -149,13 +160,13 @@ func (n *entity) pose(q *question) {
 			if q.over.Load() {
 				return
 			}
-			answer, err := q.run()
-			n.post(func() { n.answered(q.id, answer, err) })
+			result, err := q.run()
+			n.post(func() { n.answered(q.id, outcome{result: result, err: err}) })
 		})
 		return
 	}
 	q.envelope.Request = q.id
-	n.sys.Route(q.envelope)
+	n.route(q.envelope)
 }
 
 func (q *question) target() string {
@@ -175,23 +186,54 @@ func (q *question) run() (answer any, err error) {
 	return q.work()
 }
 
+// An outcome is what became of a question: an envelope with the answer, or the result of Work, or an error.
+type outcome struct {
+	envelope *Envelope
+	result   any
+	err      error
+}
+
+// input is the outcome as a Trace hears it.
+func (o outcome) input(id uint64) *Input {
+	in := &Input{Type: InputAnswer, Question: id, Envelope: o.envelope}
+	if o.err != nil {
+		r, ok := refusalOf(o.err)
+		if !ok {
+			r = &Refusal{Text: o.err.Error()}
+		}
+		in.Refusal = r
+	} else if o.envelope == nil {
+		in.Result, _ = json.Marshal(o.result) // what cannot be written is not there on replay, and is named then
+	}
+	return in
+}
+
 // answered is handed an answer in the control lane; one that nobody waits for any more is counted.
-func (n *entity) answered(id uint64, answer any, err error) {
+func (n *entity) answered(id uint64, o outcome) {
 	q := n.asked[id]
 	if q == nil {
 		n.sys.late.Add(1)
 		return
 	}
 	if n.committing != nil {
-		n.deferred = append(n.deferred, func() { n.answered(id, answer, err) })
+		n.deferred = append(n.deferred, func() { n.answered(id, o) })
 		return
 	}
 	if n.hold() != Held {
-		n.whenHeld(func() { n.answered(id, answer, err) })
+		n.whenHeld(func() { n.answered(id, o) })
 		return
 	}
+	in := &Input{}
+	if n.trace != nil {
+		in = o.input(id)
+	}
+	n.input(in, func() { n.goOnWith(q, o) })
+}
+
+// goOnWith runs the continuation of a question.
+func (n *entity) goOnWith(q *question, o outcome) {
 	q.close()
-	delete(n.asked, id)
+	delete(n.asked, q.id)
 	if !q.meanwhile {
 		n.waiting--
 	}
@@ -201,6 +243,10 @@ func (n *entity) answered(id uint64, answer any, err error) {
 	t := n.newTurn(q.number, q.name)
 	t.from, t.session, t.request, t.hops = q.from, q.session, q.request, q.hops
 	t.later = !q.replies // the handler's own answer is kept since, or another question brings it
+	answer, err := o.result, o.err
+	if o.envelope != nil {
+		answer, err = n.answerOf(o.envelope)
+	}
 	n.run(t, func() (any, error) { return q.then(t, answer, err) })
 }
 

@@ -3,6 +3,7 @@ package actors
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -285,4 +286,59 @@ func parseKey[K cmp.Ordered](text string) (K, error) {
 		return k, err
 	}
 	return k, nil
+}
+
+// A rowEdit is the rows that a turn has changed, as they were before it.
+type rowEdit[K cmp.Ordered, V any] struct {
+	m      *Map[K, V]
+	before []rowBefore[K, V]
+}
+
+func (m *Map[K, V]) edit(undoing bool) Edit {
+	e := rowEdit[K, V]{m, slices.Clone(m.log)}
+	for i := range e.before {
+		if b := &e.before[i]; undoing {
+			b.value, b.had = m.rows[b.key]
+		}
+	}
+	return e
+}
+
+func (e rowEdit[K, V]) Before(p *Patch) error {
+	var errs []error
+	for _, b := range slices.Backward(e.before) { // the oldest is the last to be said
+		errs = append(errs, e.m.patch(p, b.key, b.value, b.had))
+	}
+	return errors.Join(errs...)
+}
+
+func (e rowEdit[K, V]) After(p *Patch) error {
+	var errs []error
+	for _, b := range e.before {
+		v, is := e.m.rows[b.key]
+		errs = append(errs, e.m.patch(p, b.key, v, is))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Map[K, V]) image(p *Patch) error {
+	var errs []error
+	for k, v := range m.rows {
+		errs = append(errs, m.patch(p, k, v, true))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Map[K, V]) patch(p *Patch, k K, v V, is bool) error {
+	row := m.name + "/" + formatKey(k)
+	if !is {
+		p.Rows[row] = nil
+		return nil
+	}
+	raw, err := versioned(m.version, p.masked(v))
+	if err != nil {
+		return fmt.Errorf("actors: image of row %s: %w", row, err)
+	}
+	p.Rows[row] = raw
+	return nil
 }

@@ -45,6 +45,7 @@ type Options struct {
 	Scheduler   Scheduler
 	Store       Store
 	Tables      func() any // the node's hot tables; see Tables
+	Tap         Tap        // hears all that entities do; nil: nobody listens
 	Limits      Limits
 	Log         *slog.Logger
 }

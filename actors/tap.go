@@ -45,7 +45,8 @@ const (
 	InputMessage  InputType = 2 // Envelope
 	InputTimer    InputType = 3 // Envelope, from the entity to itself
 	InputAnswer   InputType = 4 // the answer to Question: Envelope, Result or Refusal; none of them: an empty result
-	InputStored   InputType = 5 // the outcome of a commit: Refusal, or nil for durable
+	InputStored   InputType = 5 // the outcome of a commit: durable, or not written and why
+	InputUnknown  InputType = 9 // a commit's outcome stays unknown: Refusal is the caller's, and the activation ends
 	InputUnbound  InputType = 6 // Session has ended, as the entity learned by sending to it
 	InputReminded InputType = 7 // Session was bound before this instance was: it is told now
 	InputStop     InputType = 8 // passivate
@@ -66,14 +67,17 @@ type Input struct {
 // A Step is one input, and all that an entity did because of it.
 type Step struct {
 	Input Input
-	Turns []Turn      // in order; none if the input was refused or ignored unhandled
-	Out   []*Envelope // what left, in order: sends, pushes, questions, answers and refusals
+	Turns []Turn     // in order; none if the input was refused or ignored unhandled
+	Out   []Envelope // what left, in order: sends, pushes, questions, answers and refusals; Epoch is 0
 
 	// Before is how many turns the entity had had when the input came.
 	Before uint64
 	// Quiet says that the input came when nothing was under way, neither question nor commit: that the state then, and
 	// the inputs from then on, explain all that follows.
 	Quiet bool
+	// Asked and Cold are what an Image made before the input says.
+	Asked uint64
+	Cold  bool
 }
 
 // A Turn is what became of one turn.
@@ -133,6 +137,9 @@ func NewPatch(mask Mask) *Patch {
 	return &Patch{Cells: map[string]json.RawMessage{}, Rows: map[string]json.RawMessage{},
 		Groups: map[string]map[Ref]bool{}, Bound: map[Ref]*Bound{}, mask: mask}
 }
+
+// masked is a copy of contents without what is sensitive in it.
+func (p *Patch) masked(contents any) any { return contents }
 
 // A Rest is what an entity remembers of its failures.
 type Rest struct {

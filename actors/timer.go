@@ -20,18 +20,21 @@ func timerKey(number uint32, body []byte) string {
 	return string(binary.BigEndian.AppendUint32(nil, number)) + string(body)
 }
 
-// arm starts a timer, or starts it anew.
-func (n *entity) arm(number uint32, body []byte, d time.Duration, again bool) {
-	if n.leaving {
+// arm does what a turn of that time has ordered: it starts a timer, or starts it anew, or ends it.
+func (n *entity) arm(o *TimerOrder, at time.Time) {
+	key := timerKey(o.Number, o.Body)
+	if tm := n.timers[key]; tm != nil {
+		n.endTimer(tm)
+	}
+	if n.leaving || o.Cancel {
 		return
 	}
-	n.cancel(number, body)
-	tm := &timer{key: timerKey(number, body), number: number, body: body, due: n.last.Add(d)}
-	if again {
-		tm.period = d
+	tm := &timer{key: key, number: o.Number, body: o.Body, due: at.Add(o.Wait)}
+	if o.Every {
+		tm.period = o.Wait
 	}
 	if len(n.timers) >= n.sys.o.Limits.Timers {
-		n.sys.o.Log.Error("timer not armed: too many", "actor", n.ref.String(), "number", number,
+		n.sys.o.Log.Error("timer not armed: too many", "actor", n.ref.String(), "number", o.Number,
 			"bound", n.sys.o.Limits.Timers)
 		return
 	}
@@ -42,12 +45,6 @@ func (n *entity) arm(number uint32, body []byte, d time.Duration, again bool) {
 func (n *entity) schedule(tm *timer) {
 	wait := tm.due.Sub(n.sys.o.Clock.Now())
 	tm.stop = n.sys.o.Clock.AfterFunc(max(wait, 0), func() { n.box.tick(tm) })
-}
-
-func (n *entity) cancel(number uint32, body []byte) {
-	if tm := n.timers[timerKey(number, body)]; tm != nil {
-		n.endTimer(tm)
-	}
 }
 
 func (n *entity) endTimer(tm *timer) {
@@ -62,6 +59,16 @@ func (n *entity) stopTimers() {
 	}
 }
 
+// tick handles the message of a timer.
+func (n *entity) tick(e *Envelope) {
+	known := n.kind.table.byNumber[e.Number]
+	if known == nil {
+		n.sys.unhandled(e)
+		return
+	}
+	n.handle(known, nil, e)
+}
+
 // fire handles a timer that is due, and puts a periodic one on its schedule again; ticks that were missed are merged.
 func (n *entity) fire(tm *timer) {
 	switch rest := n.restUntil.Sub(n.sys.o.Clock.Now()); {
@@ -74,14 +81,9 @@ func (n *entity) fire(tm *timer) {
 	if tm.period == 0 {
 		delete(n.timers, tm.key)
 	}
-	line := n.sys.messages.ByNumber(tm.number)
-	known := n.kind.table.byNumber[tm.number]
-	e := &Envelope{Type: Message, To: n.ref, From: n.ref, Number: tm.number, Codec: line.Native(), Body: tm.body}
-	if known == nil {
-		n.sys.unhandled(e)
-	} else {
-		n.handle(known, nil, e)
-	}
+	e := &Envelope{Type: Message, To: n.ref, From: n.ref, Number: tm.number,
+		Codec: n.sys.messages.ByNumber(tm.number).Native(), Body: tm.body}
+	n.input(&Input{Type: InputTimer, Envelope: e}, func() { n.tick(e) })
 	if tm.period > 0 && !tm.ended {
 		now := n.sys.o.Clock.Now()
 		tm.due = tm.due.Add(tm.period)

@@ -36,19 +36,21 @@ type turn struct {
 	stop      bool
 	loading   bool // in Loaded: carried cells only, no effects
 	over      bool
-	tables    any
+	edits     []Edit // of the runtime's own, when somebody listens
 }
 
-// An effect is something that leaves when the turn has succeeded: an envelope, or an act of the runtime.
+// An effect is something that happens when the turn has succeeded: an envelope leaves, or a timer is set.
 type effect struct {
 	envelope *Envelope
-	act      func()
+	timer    *TimerOrder
 }
 
 // undoable is a cell or a group that the turn has changed.
 type undoable interface {
 	undo()
 	keep()
+	// edit is what the turn under way has changed, for whoever listens; with undoing, what undo will change back.
+	edit(undoing bool) Edit
 }
 
 func (t *turn) check() {
@@ -113,10 +115,11 @@ func (t *turn) Log() *slog.Logger {
 }
 
 func (t *turn) Tables() any {
-	if t.tables == nil && t.entity.sys.o.Tables != nil {
-		t.tables = t.entity.sys.o.Tables()
+	n := t.entity
+	if n.tables == nil && n.sys.o.Tables != nil {
+		n.tables = n.sys.o.Tables()
 	}
-	return t.tables
+	return n.tables
 }
 
 func (t *turn) Send(to Ref, msg any) {
@@ -185,13 +188,13 @@ func (t *turn) arm(d time.Duration, again bool, msg any) {
 		panic(fmt.Sprintf("actors: %s wants %s every %v; the least is 1ms", t.entity.ref, line.Name, d))
 	}
 	body := t.envelope(t.entity.ref, line, line.Native(), msg).Body
-	t.emit(effect{act: func() { t.entity.arm(line.Number, body, d, again) }})
+	t.emit(effect{timer: &TimerOrder{Number: line.Number, Body: body, Wait: d, Every: again}})
 }
 
 func (t *turn) Cancel(msg any) {
 	line := t.entity.sys.line(msg)
 	body := t.envelope(t.entity.ref, line, line.Native(), msg).Body
-	t.emit(effect{act: func() { t.entity.cancel(line.Number, body) }})
+	t.emit(effect{timer: &TimerOrder{Number: line.Number, Body: body, Cancel: true}})
 }
 
 func (t *turn) Login(as Ref)      { t.bind(&BindOrder{To: as, Login: true}) }
