@@ -50,11 +50,13 @@ type Type struct {
 	fresh     func() any         // a new zero value, as a pointer
 	decode    [codecs]decodeFunc // by codec
 	encode    [codecs]encodeFunc // by codec
+	redact    redactFunc         // nil: nothing in it is sensitive
 }
 
 type (
 	decodeFunc func(body []byte, into any) error
 	encodeFunc func(msg any) ([]byte, error)
+	redactFunc func(msg any, mask func(contents string) string)
 )
 
 // New returns a new zero value of the type, as a pointer to its struct.
@@ -131,6 +133,8 @@ func newType[M any](number uint32, d Direction) *Type {
 	t.Name = t.goType.Name()
 	t.fresh = func() any { return reflect.New(t.goType).Interface() }
 	t.bindCodecs()
+	t.bindRedaction()
+	t.malformed = checkRedaction(t.goType)
 	return t
 }
 
