@@ -1,29 +1,24 @@
 package persist_test
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/virtual"
 	"github.com/fireflyrt/firefly/persist"
 )
 
-// A world is one System with keepers in one goroutine: a queue instead of goroutines, virtual
-// time, and a database that can be told to misbehave. What blocks is simply run in its turn.
+// A world is one System with keepers in one goroutine and in virtual time, and a database that can
+// be told to misbehave. System.Stop and the cache have goroutines of their own.
 type world struct {
 	*testing.T
-	now     time.Time
-	mu      sync.Mutex // guards ready: System.Stop and the cache have goroutines of their own
-	ready   []func()
-	alarms  alarms
-	serial  int
+	*virtual.Time
 	moods   *moody
 	archive *persist.Archive
 	sys     *actors.System
@@ -33,7 +28,7 @@ type world struct {
 
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
 	t.Helper()
-	w := &world{T: t, now: time.Unix(1_000_000, 0), moods: &moody{Database: db}}
+	w := &world{T: t, Time: virtual.New(time.Unix(1_000_000, 0), nil), moods: &moody{Database: db}}
 	schema := persist.Schema{Kinds: []actors.KindName{hero}, Roles: []string{"game"}, Shards: 8}
 	if err := db.Migrate(context.Background(), schema); err != nil {
 		t.Fatal(err)
@@ -92,58 +87,9 @@ func (r *router) Route(e *actors.Envelope) {
 func (r *router) Tenure(string, int) (uint64, actors.Hold) { return 1, actors.Held }
 func (r *router) Shards() int                              { return 8 }
 
-func (w *world) Now() time.Time   { return w.now }
-func (w *world) Run(f func())     { w.queue(f) }
-func (w *world) Offload(f func()) { w.queue(f) }
-
-func (w *world) queue(f func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ready = append(w.ready, f)
-}
-
-// next runs what has been ready longest, if anything is.
-func (w *world) next() bool {
-	w.mu.Lock()
-	if len(w.ready) == 0 {
-		w.mu.Unlock()
-		return false
-	}
-	f := w.ready[0]
-	w.ready = w.ready[1:]
-	w.mu.Unlock()
-	f()
-	return true
-}
-
-func (w *world) AfterFunc(d time.Duration, f func()) func() bool {
-	w.serial++
-	a := &alarm{w.now.Add(d), w.serial, f}
-	heap.Push(&w.alarms, a)
-	return func() bool { was := a.f != nil; a.f = nil; return was }
-}
-
-func (w *world) settle() {
-	for w.next() {
-	}
-}
-
-func (w *world) advance(d time.Duration) {
-	w.settle()
-	for end := w.now.Add(d); ; {
-		if len(w.alarms) == 0 || w.alarms[0].at.After(end) {
-			w.now = end
-			return
-		}
-		a := heap.Pop(&w.alarms).(*alarm)
-		if w.now = a.at; a.f != nil {
-			f := a.f
-			a.f = nil
-			f()
-		}
-		w.settle()
-	}
-}
+func (w *world) Run(f func())            { w.Time.Run(f) } // and not the test's
+func (w *world) settle()                 { w.Settle() }
+func (w *world) advance(d time.Duration) { w.Advance(d) }
 
 // A game is a game node that holds shard 1.
 type game struct {
@@ -308,24 +254,4 @@ func onBoth(t *testing.T, l persist.Limits, test func(*testing.T, *world)) {
 		db := opened(t)(persist.OpenSQLite(filepath.Join(t.TempDir(), "firefly.db")))
 		test(t, newWorld(t, db, l))
 	})
-}
-
-type alarm struct {
-	at     time.Time
-	serial int
-	f      func()
-}
-
-type alarms []*alarm
-
-func (a alarms) Len() int      { return len(a) }
-func (a alarms) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a alarms) Less(i, j int) bool {
-	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].serial < a[j].serial
-}
-func (a *alarms) Push(x any) { *a = append(*a, x.(*alarm)) }
-func (a *alarms) Pop() any {
-	last := (*a)[len(*a)-1]
-	*a = (*a)[:len(*a)-1]
-	return last
 }
