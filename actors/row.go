@@ -184,7 +184,7 @@ func (m *Map[K, V]) adopt(old slot) {
 func (m *Map[K, V]) load(_, parts map[string]json.RawMessage) error {
 	for part, raw := range parts {
 		cell, text, _ := strings.Cut(part, "/")
-		if cell != m.name || raw == nil {
+		if cell != m.name || raw == nil || string(raw) == "null" {
 			continue
 		}
 		k, err := parseKey[K](text)

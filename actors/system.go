@@ -272,7 +272,9 @@ func (s *System) remove(p *process) {
 	for _, item := range left {
 		s.bounce(item.(*Envelope))
 	}
-	s.proto.Root.Stop(p.cell.pid)
+	if p.cell.pid != nil { // that of a Rerun has none
+		s.proto.Root.Stop(p.cell.pid)
+	}
 }
 
 // bounce sends a message on that reached an actor which is not here any more.

@@ -27,6 +27,8 @@ type world struct {
 	client  Ref
 	seq     uint64
 	routed  func(*Envelope) (taken bool) // sees what is routed, and may keep it from going on
+	witness *witness
+	impure  bool // its behaviours cannot be run again
 }
 
 func newWorld(t *testing.T, messages wire.Catalogue, kinds ...Kind) *world {
@@ -39,8 +41,10 @@ func newWorld(t *testing.T, messages wire.Catalogue, kinds ...Kind) *world {
 
 func (w *world) boot(messages wire.Catalogue, kinds ...Kind) {
 	w.t.Helper()
+	w.witness = &witness{t: w.t, kinds: kinds, w: w}
+	w.t.Cleanup(w.witness.proves)
 	sys, err := NewSystem(Options{Node: "game-1", Incarnation: 7, Seed: 7, Kinds: kinds, Catalogue: messages,
-		Clock: w, Scheduler: w, Store: w.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Clock: w, Scheduler: w, Store: w.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tap: w.witness})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,198 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// A Rerun is one entity alone, which is given its recorded inputs again: the code is that of today, and time, luck,
+// tables, answers and the store's word are those of the recording. It has no node, and nothing leaves it.
+type Rerun struct {
+	*entity
+	stage *stage
+	fresh bool // it has had no input yet
+	last  *Step
+}
+
+// RerunOptions say what an entity is made of.
+type RerunOptions struct {
+	Kinds     []Kind
+	Catalogue wire.Catalogue
+	Log       *slog.Logger // of the behaviour; nil: discarded
+}
+
+// NewRerun makes the entity as an Image shows it. What the present constructor does not know of it is an error that
+// names the cell.
+func NewRerun(o RerunOptions, i *Image) (r *Rerun, err error) {
+	stage := &stage{now: time.Unix(0, i.At)}
+	s, err := NewSystem(Options{Node: "rerun", Kinds: o.Kinds, Catalogue: o.Catalogue, Clock: stage, Scheduler: stage,
+		Store: stage, Tables: func() any { return stage.tables }, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.router = stage
+	k := s.kinds[i.Ref.Kind]
+	if k == nil || k.table == nil {
+		return nil, fmt.Errorf("actors: rerun of %s: there is no such kind", i.Ref)
+	}
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("actors: rerun of %s: %v", i.Ref, reason)
+		}
+	}()
+	p := &process{sys: s, ref: i.Ref, kind: k, box: newMailbox(1)}
+	p.box.close() // what the runtime would do later is an input here
+	n := newEntity(p)
+	p.body = n
+	r = &Rerun{entity: n, stage: stage, fresh: true}
+	n.props = n.construct()
+	return r, r.restore(i)
+}
+
+// restore brings the entity into the state that the image shows.
+func (r *Rerun) restore(i *Image) error {
+	n := r.entity
+	n.seed, n.turns, n.posed, n.last = i.Seed, i.Turns, i.Asked, time.Unix(0, i.At)
+	n.active, n.fresh, n.cold, n.trace = true, true, i.Cold, r
+	known := map[string]bool{}
+	var errs []error
+	for _, c := range n.props.cells {
+		known[c.cellName()] = true
+		errs = append(errs, c.load(i.State.Cells, i.State.Rows))
+	}
+	for _, g := range n.props.groups {
+		for member, is := range i.State.Groups[g.name] {
+			if is {
+				g.set(member, true)
+			}
+		}
+	}
+	for session, b := range i.State.Bound {
+		if b != nil {
+			n.bound[session] = b
+		}
+	}
+	if i.State.Rest != nil {
+		n.restAs(i.State.Rest)
+	}
+	for _, name := range sortedKeys(i.State.Cells) {
+		if !known[name] {
+			errs = append(errs, fmt.Errorf("actors: %s has no cell %s any more", n.ref.Kind, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Step gives the entity its next input and returns what it did. Tables are read as in.Tables has them.
+func (r *Rerun) Step(in Input) (*Step, error) {
+	n := r.entity
+	r.stage.now, r.stage.tables, r.last = time.Unix(0, in.At), in.Tables, nil
+	if r.fresh && in.Type != InputGreet {
+		if err := r.wake(); err != nil {
+			return nil, fmt.Errorf("actors: rerun of %s: Loaded: %w", n.ref, err)
+		}
+	}
+	r.fresh = false
+	act, err := r.act(&in)
+	if err != nil {
+		return nil, fmt.Errorf("actors: rerun of %s: %w", n.ref, err)
+	}
+	n.input(&in, act)
+	return r.last, nil
+}
+
+// wake makes the instance one that has lived: Loaded rebuilds what is derived. The cells stay as the image has them.
+func (r *Rerun) wake() error {
+	n := r.entity
+	turns := n.turns
+	t := n.newTurn(0, "*actors.Loaded")
+	t.loading, n.turn, n.fresh = true, t, false
+	err := n.guard(t, func() (any, error) {
+		t.Emit(&Loaded{})
+		return done, nil
+	})
+	t.undo()
+	t.over, n.turn, n.turns = true, nil, turns
+	return err
+}
+
+// act is what the runtime does with an input.
+func (r *Rerun) act(in *Input) (act func(), err error) {
+	n := r.entity
+	switch in.Type {
+	case InputGreet:
+		return n.greeting, nil
+	case InputMessage:
+		return func() { n.message(in.Envelope) }, nil
+	case InputTimer:
+		return func() { n.tick(in.Envelope) }, nil
+	case InputUnbound, InputReminded:
+		b := n.bound[in.Session]
+		if b == nil {
+			return nil, fmt.Errorf("session %s is not bound here", in.Session)
+		}
+		if in.Type == InputReminded {
+			return func() { n.tell(b.Session, b.Who, b) }, nil
+		}
+		return func() { n.unbind(&Unbound{Session: b.Session, Who: b.Who, Code: Unavailable}) }, nil
+	case InputStop:
+		return n.stop, nil
+	case InputAnswer:
+		return r.answer(in)
+	case InputStored, InputUnknown:
+		if n.committing == nil {
+			return nil, errors.New("the store answers, but no turn has asked to be committed")
+		}
+		if in.Type == InputUnknown {
+			return func() { n.giveUp(in.Refusal) }, nil
+		}
+		return func() { n.stored(in.Refusal) }, nil
+	}
+	return nil, fmt.Errorf("input of type %d: this build does not know it", in.Type)
+}
+
+// answer finds the question that an answer is to.
+func (r *Rerun) answer(in *Input) (func(), error) {
+	q := r.asked[in.Question]
+	if q == nil {
+		return nil, errors.New("an answer comes, but its question was not asked")
+	}
+	o := outcome{envelope: in.Envelope}
+	switch {
+	case in.Refusal != nil && in.Refusal.Code == "":
+		o.err = errors.New(in.Refusal.Text)
+	case in.Refusal != nil:
+		o.err = in.Refusal
+	case in.Envelope == nil:
+		result, err := q.read(in.Result)
+		if err != nil {
+			return nil, fmt.Errorf("the result of Work does not survive its JSON: %w", err)
+		}
+		o.result = result
+	}
+	return func() { r.goOnWith(q, o) }, nil
+}
+
+// Heard and Closed make a Rerun the Trace of its own entity.
+func (r *Rerun) Heard(s *Step) { r.last = s }
+func (r *Rerun) Closed()       {}
+
+// A stage is what a Rerun has instead of a node: its time stands still, its store is silent, and nothing leaves it.
+type stage struct {
+	now    time.Time
+	tables any
+}
+
+func (g *stage) Now() time.Time                                  { return g.now }
+func (g *stage) AfterFunc(time.Duration, func()) (s func() bool) { return func() bool { return true } }
+func (g *stage) Run(func())                                      {}
+func (g *stage) Offload(func())                                  {}
+func (g *stage) Route(*Envelope)                                 {}
+func (g *stage) Tenure(string, int) (epoch uint64, hold Hold)    { return 0, Held }
+func (g *stage) Shards() int                                     { return 1 }
+func (g *stage) Load(Ref, Tenure, func(Snapshot, error))         {}
+func (g *stage) Save(Ref, Tenure, Change, func(error))           {}
