@@ -373,14 +373,10 @@ func TestAnEntityThatStopsInStartedEndsOnceForEachMessage(t *testing.T) {
 	w.sys.Deliver(RuntimeMessage(w.client, a, &Bound{Session: w.client, Who: a, Number: 1}))
 	id := w.send(a, &nap{}, true)
 	for range 100 {
-		if len(w.ready) > 0 {
-			f := w.ready[0]
-			w.ready = w.ready[1:]
-			f()
-		}
+		w.Step()
 	}
-	if _, err := w.answer(id); err == nil || stopped != 1 || len(w.ready) > 0 {
-		t.Errorf("answered %v, stopped %d times, %d ready", err, stopped, len(w.ready))
+	if _, err := w.answer(id); err == nil || stopped != 1 || w.Step() {
+		t.Errorf("answered %v, stopped %d times, or it goes on for ever", err, stopped)
 	}
 }
 
@@ -411,9 +407,7 @@ func (e echo) Lost()               {}
 func TestAnEntityThatHasJustComeUpIsNotIdle(t *testing.T) {
 	w := shop(t)
 	w.gold(w.rich("ann", 10))
-	for _, a := range w.alarms {
-		if a.f != nil && a.at.Before(w.now.Add(watchEvery)) {
-			t.Errorf("something is due in %v: whoever waits longer finds the entity passivated", a.at.Sub(w.now))
-		}
+	if at, any := w.Next(); any && at.Before(w.Now().Add(watchEvery)) {
+		t.Errorf("something is due in %v: whoever waits longer finds the entity passivated", at.Sub(w.Now()))
 	}
 }

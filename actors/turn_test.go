@@ -399,7 +399,7 @@ func TestAHandlerThatHangsIsNamed(t *testing.T) {
 	var w *world
 	w = newWorld(t, testMessages, Kind{Name: kind, New: func(p *Props) {
 		Handle(p, func(Context, *nap) error {
-			w.now = w.now.Add(5 * time.Second) // as a handler that does not return looks to others
+			w.Hang(5 * time.Second) // as a handler that does not return looks to others
 			w.sys.watch()
 			return nil
 		})

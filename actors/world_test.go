@@ -1,25 +1,23 @@
 package actors
 
 import (
-	"container/heap"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/fireflyrt/firefly/actors/virtual"
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// A world is one System in one goroutine: a queue instead of goroutines, virtual time, a store in memory, and a router
-// that knows this node only.
+// A world is one System in one goroutine and in virtual time, with a store in memory and a router that knows this node
+// only.
 type world struct {
+	*virtual.Time
 	t       *testing.T
 	sys     *System
-	now     time.Time
-	ready   []func()
-	alarms  alarms
-	serial  int
+	serial  int // of work that was done
 	store   *memory
 	holding Hold
 	epoch   uint64
@@ -33,7 +31,7 @@ type world struct {
 
 func newWorld(t *testing.T, messages wire.Catalogue, kinds ...Kind) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Unix(1_000_000, 0), holding: Held, epoch: 1}
+	w := &world{Time: virtual.New(time.Unix(1_000_000, 0), nil), t: t, holding: Held, epoch: 1}
 	w.store = &memory{w: w, entities: map[Ref]Snapshot{}}
 	w.boot(messages, kinds...)
 	return w
@@ -65,39 +63,8 @@ func (w *world) Route(e *Envelope) {
 }
 func (w *world) Tenure(string, int) (uint64, Hold) { return w.epoch, w.holding }
 func (w *world) Shards() int                       { return 16 }
-func (w *world) Now() time.Time                    { return w.now }
-func (w *world) Run(f func())                      { w.ready = append(w.ready, f) }
-func (w *world) Offload(f func())                  { w.ready = append(w.ready, f) }
-
-func (w *world) AfterFunc(d time.Duration, f func()) func() bool {
-	w.serial++
-	a := &alarm{at: w.now.Add(d), serial: w.serial, f: f}
-	heap.Push(&w.alarms, a)
-	return func() bool { was := a.f != nil; a.f = nil; return was }
-}
-
-func (w *world) settle() {
-	for len(w.ready) > 0 {
-		f := w.ready[0]
-		w.ready = w.ready[1:]
-		f()
-	}
-}
-
-func (w *world) advance(d time.Duration) {
-	w.settle()
-	for end := w.now.Add(d); ; {
-		if len(w.alarms) == 0 || w.alarms[0].at.After(end) {
-			w.now = end
-			return
-		}
-		a := heap.Pop(&w.alarms).(*alarm)
-		if w.now = a.at; a.f != nil {
-			a.f()
-		}
-		w.settle()
-	}
-}
+func (w *world) settle()                           { w.Settle() }
+func (w *world) advance(d time.Duration)           { w.Advance(d) }
 
 // send hands a client's message to an entity; with an answer wanted it returns the id of the request.
 func (w *world) send(to Ref, msg any, wanted bool) uint64 {
@@ -144,26 +111,6 @@ func (w *world) answer(id uint64) (any, error) {
 		return msg, nil
 	}
 	return nil, nil
-}
-
-type alarm struct {
-	at     time.Time
-	serial int
-	f      func()
-}
-
-type alarms []*alarm
-
-func (a alarms) Len() int      { return len(a) }
-func (a alarms) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a alarms) Less(i, j int) bool {
-	return a[i].at.Before(a[j].at) || a[i].at.Equal(a[j].at) && a[i].serial < a[j].serial
-}
-func (a *alarms) Push(x any) { *a = append(*a, x.(*alarm)) }
-func (a *alarms) Pop() any {
-	last := (*a)[len(*a)-1]
-	*a = (*a)[:len(*a)-1]
-	return last
 }
 
 // A memory is a Store that answers in the world's queue, and can be told to fail.
