@@ -138,6 +138,13 @@ func NewPatch(mask Mask) *Patch {
 		Groups: map[string]map[Ref]bool{}, Bound: map[Ref]*Bound{}, mask: mask}
 }
 
+// UnmarshalJSON reads a Patch so that Edits can write into it.
+func (p *Patch) UnmarshalJSON(b []byte) error {
+	type plain Patch
+	*p = *NewPatch(nil)
+	return json.Unmarshal(b, (*plain)(p))
+}
+
 // masked is a copy of contents without what is sensitive in it.
 func (p *Patch) masked(contents any) any { return contents }
 
