@@ -219,6 +219,7 @@ func TestAStrangeLifeIsLivedAgain(t *testing.T) {
 		w.store.fail = [...]error{nil, nil, nil, StoreRefused, nil, nil}[i]
 		w.call(a, m)
 	}
+	w.sys.Deliver(RuntimeMessage(w.client, a, &Unbound{Session: w.client, Who: w.client}))
 	w.advance(5 * time.Second)
 	w.call(a, &tell{})
 	w.advance(time.Minute)
