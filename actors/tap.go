@@ -3,6 +3,8 @@ package actors
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // This file is what entities let others hear: every input, and all that came of it. A recorder listens in production, a
@@ -146,7 +148,12 @@ func (p *Patch) UnmarshalJSON(b []byte) error {
 }
 
 // masked is a copy of contents without what is sensitive in it.
-func (p *Patch) masked(contents any) any { return contents }
+func (p *Patch) masked(contents any) any {
+	if p.mask == nil {
+		return contents
+	}
+	return wire.Redact(contents, p.mask)
+}
 
 // A Rest is what an entity remembers of its failures.
 type Rest struct {

@@ -31,6 +31,7 @@ type Parts struct {
 	Carrier     cluster.Carrier
 	Database    persist.Database // on nodes with the role persist
 	Tables      *hotreload.Set
+	Tap         actors.Tap // hears what entities do; nil: nobody listens
 	Log         *slog.Logger
 	Condemned   func() // the others believe this process dead: it must end
 }
@@ -119,7 +120,7 @@ func (n *Node) makeSystem() (err error) {
 		Node: n.self.Name, Incarnation: n.parts.Incarnation, Seed: n.parts.Seed,
 		Kinds: append(slices.Clone(n.blueprint.Kinds), keepers), Catalogue: n.blueprint.Catalogue,
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Store: store, Log: n.parts.Log,
-		Tables: func() any { return n.parts.Tables.Current() }, Limits: n.config.Actors.Limits,
+		Tables: func() any { return n.parts.Tables.Current() }, Tap: n.parts.Tap, Limits: n.config.Actors.Limits,
 	})
 	if err != nil {
 		return err
