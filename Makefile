@@ -23,6 +23,8 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzFrame$$ ./actors/wire
 	$(FUZZ) FuzzDecode$$ ./actors/wire
 	$(FUZZ) FuzzReadEnvelope$$ ./actors
+	$(FUZZ) FuzzParse$$ ./record
+	$(FUZZ) FuzzRecord$$ ./record
 	$(FUZZ) FuzzStream$$ ./gate
 	$(FUZZ) FuzzWebSocket$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
