@@ -63,11 +63,13 @@ func openSource(dir string, fallback fs.FS, names []string) (source, error) {
 
 // read takes all files. An unreadable one is part of the snapshot: it, too, must last before it is
 // believed.
-func (s source) read() snapshot {
-	seen := snapshot{files: make([]file, len(s.names))}
+func (s source) read() snapshot { return snapshotOf(s.names, s.readFile) }
+
+func snapshotOf(names []string, read func(name string) file) snapshot {
+	seen := snapshot{files: make([]file, len(names))}
 	sum := sha256.New()
-	for i, name := range s.names {
-		f := s.readFile(name)
+	for i, name := range names {
+		f := read(name)
 		seen.files[i] = f
 		seen.open = seen.open || f.unread == "" && !endsLine(f.content)
 		for _, part := range []string{name, f.unread, string(f.content)} {
