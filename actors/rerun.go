@@ -105,6 +105,10 @@ func (r *Rerun) Step(in Input) (*Step, error) {
 	return r.last, nil
 }
 
+// SkipTo says how many turns the entity had had before its next input. Luck hangs on it: where inputs were left out,
+// those that follow draw what they drew.
+func (r *Rerun) SkipTo(turns uint64) { r.turns = turns }
+
 // wake makes the instance one that has lived: Loaded rebuilds what is derived. The cells stay as the image has them.
 func (r *Rerun) wake() error {
 	n := r.entity
