@@ -1,0 +1,155 @@
+package replay
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/hotreload"
+	"github.com/fireflyrt/firefly/record"
+)
+
+// A Playback does again what one actor did in one segment of a recording: the inputs are those that were recorded, the
+// behaviours those of today. It is used by one goroutine.
+type Playback struct {
+	Segment *record.Segment
+	Tell    *Telling
+
+	blueprint *node.Blueprint
+	recording *record.Recording
+	masking   *record.Masking
+	rerun     *actors.Rerun
+	editions  map[string]*hotreload.Edition
+	edition   *hotreload.Edition // the newest that a step read
+	next      int
+}
+
+// Play begins a playback of a segment.
+func Play(b *node.Blueprint, r *record.Recording, s *record.Segment) (*Playback, error) {
+	p := &Playback{Segment: s, Tell: NewTelling(b.Catalogue), blueprint: b, recording: r,
+		masking: record.NewMasking(b.Catalogue, record.Blank), editions: map[string]*hotreload.Edition{}}
+	if err := p.firstEdition(); err != nil {
+		return nil, err
+	}
+	return p, p.Rewind()
+}
+
+// Rewind goes back to before the first step.
+func (p *Playback) Rewind() (err error) {
+	p.next = 0
+	p.rerun, err = actors.NewRerun(actors.RerunOptions{Kinds: p.blueprint.Kinds, Catalogue: p.blueprint.Catalogue},
+		p.Segment.Image)
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	return nil
+}
+
+// Next is the number of the step that comes next, from 0; the number of steps if there is none.
+func (p *Playback) Next() int { return p.next }
+
+// Done reports whether there is no further step.
+func (p *Playback) Done() bool { return p.next >= len(p.Segment.Steps) }
+
+// State is the state of today's actor, with what is sensitive blanked.
+func (p *Playback) State() (*actors.Image, error) { return p.rerun.Image(record.Blank) }
+
+// Step gives the actor its next input and returns what it did today, and how that differs from what was recorded: nil
+// if it does not. An error means that the input could not be given; it is a difference, too.
+func (p *Playback) Step() (today *record.Step, d *Difference) {
+	recorded := p.Segment.Steps[p.next]
+	d = &Difference{Ref: p.Segment.Ref, Step: p.next, Recorded: recorded, tell: p.Tell}
+	p.next++
+	in, err := p.input(recorded.Input)
+	var done *actors.Step
+	if err == nil {
+		p.rerun.SkipTo(recorded.Before)
+		done, err = p.rerun.Step(in)
+	}
+	if err == nil {
+		today, err = record.Encode(done, p.masking)
+	}
+	if err != nil {
+		d.What = err.Error()
+		return nil, d
+	}
+	today.Index = recorded.Index
+	today.Input.Tables = recorded.Input.Tables
+	d.Today = today
+	if d.What = compare(p.masking.Compared(recorded), p.masking.Compared(today)); d.What != "" {
+		return today, d
+	}
+	return today, nil
+}
+
+// check compares the state with a check of the recording, if there is one here.
+func (p *Playback) check() error {
+	for _, c := range p.Segment.Checks {
+		if c.After != p.Segment.First+uint64(p.next) {
+			continue
+		}
+		image, err := p.State()
+		if err != nil {
+			return err
+		}
+		hash, err := record.Hash(image)
+		if err == nil && hash != c.Hash {
+			err = fmt.Errorf("replay: %s: the state after step %d is not the recorded one, although every step was: "+
+				"a cell is changed without Edit, or through a pointer that was kept", p.Segment.Ref, p.next-1)
+		}
+		return err
+	}
+	return nil
+}
+
+// input is a recorded input as the actor takes it.
+func (p *Playback) input(in record.Input) (actors.Input, error) {
+	if in.Tables != "" {
+		e, err := p.editionOf(in.Tables)
+		if err != nil {
+			return actors.Input{}, err
+		}
+		p.edition = e
+	}
+	return actors.Input{Type: in.Type, At: in.At, Envelope: in.Envelope, Question: in.Question, Result: in.Result,
+		Refusal: in.Refusal, Session: in.Session, Tables: p.edition}, nil
+}
+
+// firstEdition is what a step reads that read no tables when it was recorded: those of the first step that did, or those
+// of today.
+func (p *Playback) firstEdition() (err error) {
+	for _, s := range p.Segment.Steps {
+		if s.Input.Tables != "" {
+			p.edition, err = p.editionOf(s.Input.Tables)
+			return err
+		}
+	}
+	today, err := hotreload.Open(hotreload.Options{Tables: p.blueprint.Tables, Dir: p.blueprint.TableDir,
+		Fallback: p.blueprint.TableFiles, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	p.edition = today.Current()
+	return nil
+}
+
+func (p *Playback) editionOf(hash string) (*hotreload.Edition, error) {
+	if e := p.editions[hash]; e != nil {
+		return e, nil
+	}
+	files := p.recording.Tables(hash)
+	if files == nil {
+		return nil, fmt.Errorf("the tables %.12s that this step read are not in the recording", hash)
+	}
+	e, err := hotreload.FromFiles(p.blueprint.Tables, files)
+	if err != nil {
+		return nil, fmt.Errorf("the recorded tables %.12s are none of today's: %w", hash, err)
+	}
+	p.editions[hash] = e
+	return e, nil
+}
+
+// At is the time of a step.
+func (p *Playback) At(step int) time.Time { return time.Unix(0, p.Segment.Steps[step].Input.At).UTC() }

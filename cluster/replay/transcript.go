@@ -1,0 +1,195 @@
+package replay
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/record"
+)
+
+// A witness hears everything that the actors of a World do. From it come the transcript, and, when the test ends, the
+// proof that every actor does the same again.
+type witness struct {
+	blueprint *node.Blueprint
+	masking   *record.Masking // masks nothing
+	born      time.Time
+	heard     []moment
+	segments  []*record.Segment
+	tables    map[string]map[string][]byte
+	failed    error // the first step that could not be written down
+}
+
+// A moment is one step of one actor, or a note about the World.
+type moment struct {
+	at   time.Time
+	ref  actors.Ref
+	step *record.Step
+	note string
+}
+
+func newWitness(b *node.Blueprint, born time.Time) *witness {
+	return &witness{blueprint: b, masking: record.NewMasking(wire.Catalogue{}, nil), born: born,
+		tables: map[string]map[string][]byte{}}
+}
+
+// note puts something that happened to the World itself into the transcript.
+func (n *witness) note(at time.Time, format string, args ...any) {
+	n.heard = append(n.heard, moment{at: at, note: fmt.Sprintf(format, args...)})
+}
+
+// Opened makes the witness a Tap.
+func (n *witness) Opened(v actors.View) actors.Trace {
+	image, err := v.Image(nil)
+	if err != nil {
+		n.fail(err)
+		return nil
+	}
+	s := &record.Segment{Ref: v.Self(), At: image.At, Image: image}
+	n.segments = append(n.segments, s)
+	return &testimony{witness: n, segment: s}
+}
+
+func (n *witness) fail(err error) {
+	if n.failed == nil {
+		n.failed = err
+	}
+}
+
+// A testimony is what the witness hears of one activation.
+type testimony struct {
+	*witness
+	segment *record.Segment
+}
+
+func (y *testimony) Heard(s *actors.Step) {
+	step, err := record.Encode(s, y.masking)
+	if err != nil {
+		y.fail(err)
+		return
+	}
+	if e, ok := s.Input.Tables.(record.Tables); ok && y.tables[step.Input.Tables] == nil {
+		y.tables[step.Input.Tables] = e.Files()
+	}
+	step.Index = uint64(len(y.segment.Steps))
+	y.segment.Steps = append(y.segment.Steps, step)
+	y.heard = append(y.heard, moment{at: time.Unix(0, step.Input.At), ref: y.segment.Ref, step: step})
+}
+
+func (y *testimony) Closed() { y.segment.Closed = true }
+
+// recording is all that was heard, as if it had been recorded.
+func (n *witness) recording() *record.Recording {
+	return record.New(record.Header{App: n.blueprint.Name, Node: "world", At: n.born.UnixNano()}, n.segments, n.tables)
+}
+
+// proves does everything again, actor by actor, and returns the first difference: a behaviour whose outcome hangs on
+// more than its inputs.
+func (n *witness) proves() error {
+	if n.failed != nil {
+		return n.failed
+	}
+	r := n.recording()
+	for _, s := range n.segments {
+		p, err := Play(n.blueprint, r, s)
+		if err != nil {
+			return err
+		}
+		for !p.Done() {
+			if _, d := p.Step(); d != nil {
+				return fmt.Errorf("%s is no function of its inputs: given them again, it does other things; does it use "+
+					"time, luck, a map's order or a variable that is not its own?\n%s", s.Ref.Kind, d)
+			}
+		}
+	}
+	return nil
+}
+
+// transcript is all that was heard, a line an event.
+func (n *witness) transcript(names map[actors.Ref]string) string {
+	tell := NewTelling(n.blueprint.Catalogue)
+	tell.sessions = names
+	blank := record.NewMasking(n.blueprint.Catalogue, record.Blank)
+	width := 0
+	for _, s := range n.segments {
+		width = max(width, len(s.Ref.String()))
+	}
+	var b strings.Builder
+	idle := map[actors.Ref]int{}
+	for _, m := range n.heard {
+		at := seconds(n.born, m.at)
+		if m.step == nil {
+			fmt.Fprintf(&b, "%s ---- %s\n", at, m.note)
+			continue
+		}
+		if isIdle(m.step) {
+			idle[m.ref]++
+			continue
+		}
+		if times := idle[m.ref]; times > 0 {
+			fmt.Fprintf(&b, "%s %-*s .. %d timers without effect\n", at, width, m.ref, times)
+			delete(idle, m.ref)
+		}
+		for _, l := range tell.step(blank.Compared(m.step)) {
+			fmt.Fprintf(&b, "%s %-*s %s\n", at, width, m.ref, l)
+		}
+	}
+	return b.String()
+}
+
+// isIdle reports whether a step is a tick that changed and sent nothing.
+func isIdle(s *record.Step) bool {
+	return s.Input.Type == actors.InputTimer && len(s.Out) == 0 && s.Patch == nil && len(s.Turns) == 1 &&
+		s.Turns[0].Verdict == actors.Stood && len(s.Turns[0].Timers) == 0
+}
+
+// golden compares a transcript with a file, or with -update writes the file.
+func golden(path, got string) error {
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("replay: %w", err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			return fmt.Errorf("replay: %w", err)
+		}
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("replay: there is no transcript to compare with; run the test with -update once, and read "+
+			"what it wrote: %w", err)
+	}
+	if string(text) == got {
+		return nil
+	}
+	return fmt.Errorf("the transcript is not that of %s; if it should be so from now on, run the test with -update\n%s",
+		path, firstDifference(strings.Split(string(text), "\n"), strings.Split(got, "\n")))
+}
+
+// around is how many equal lines a difference is shown with.
+const around = 4
+
+// firstDifference shows where two texts part: some lines before it, and some of both after it.
+func firstDifference(want, got []string) string {
+	at := 0
+	for at < min(len(want), len(got)) && want[at] == got[at] {
+		at++
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "they part in line %d:\n", at+1)
+	for _, l := range want[max(0, at-around):at] {
+		fmt.Fprintf(&b, "    %s\n", l)
+	}
+	for _, l := range want[at:min(len(want), at+around)] {
+		fmt.Fprintf(&b, "  - %s\n", l)
+	}
+	for _, l := range got[at:min(len(got), at+around)] {
+		fmt.Fprintf(&b, "  + %s\n", l)
+	}
+	return b.String()
+}
