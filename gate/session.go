@@ -127,6 +127,9 @@ func (s *Session) unlocked(t todo) {
 	}
 }
 
+// Ref is the session's name.
+func (s *Session) Ref() actors.Ref { return s.ref }
+
 // Receive takes one whole frame of the client, header and body; it keeps nothing of it. The order
 // of calls is the order of the client's frames.
 func (s *Session) Receive(frame []byte) {

@@ -39,6 +39,7 @@ func (w *World) Connect() *Client {
 	c := &Client{w: w, replies: map[uint32]reply{}}
 	w.clients = append(w.clients, c)
 	c.session = w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
+	w.names[c.session.Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
 	hello, err := json.Marshal(wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay"})
 	if err != nil {
 		w.t.Fatal(err)

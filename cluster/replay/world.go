@@ -41,6 +41,9 @@ type World struct {
 	clients   []*Client // of the gate's present life
 	lives     uint64    // incarnations so far
 	tables    *hotreload.Set
+	witness   *witness
+	golden    string                // the file of the transcript; "": none
+	names     map[actors.Ref]string // of sessions, in transcripts
 }
 
 // A member is one life of one node.
@@ -56,11 +59,15 @@ type Option func(*World)
 // Seed decides every order that is free, and all luck; the default is 1.
 func Seed(n uint64) Option { return func(w *World) { w.seed = n } }
 
+// Golden compares, when the test ends, the World's transcript with a file: testdata/shop.golden. docs/testing.md says how
+// to read one; go test -update writes it.
+func Golden(path string) Option { return func(w *World) { w.golden = path } }
+
 // NewWorld makes a cluster that runs the app, and lets it come up. When the test ends, messages that nobody handled
 // fail it.
 func NewWorld(t testing.TB, app node.App, options ...Option) *World {
 	t.Helper()
-	w := &World{t: t, seed: 1, nodes: map[string]*member{}, database: persist.NewMemory()}
+	w := &World{t: t, seed: 1, nodes: map[string]*member{}, names: map[actors.Ref]string{}, database: persist.NewMemory()}
 	for _, o := range options {
 		o(w)
 	}
@@ -86,6 +93,7 @@ func (w *World) prepare(app node.App) {
 	if w.config, err = node.Parse("world.toml", []byte(w.toml()), nobody, w.blueprint.KindRoles()); err != nil {
 		w.t.Fatal(err)
 	}
+	w.witness = newWitness(w.blueprint, born)
 	w.config.Persist.CacheBytes = -1 // ristretto admits in a goroutine of its own
 	w.tables, err = hotreload.Open(hotreload.Options{Tables: w.blueprint.Tables, Dir: w.blueprint.TableDir,
 		Fallback: w.blueprint.TableFiles, Log: slog.New(slog.DiscardHandler)})
@@ -128,7 +136,7 @@ func (w *World) start(name string) {
 	m.Node, err = node.Assemble(w.blueprint, w.config, name, node.Parts{
 		Incarnation: m.incarnation, Seed: w.seed, Draw: w.loop.luck.Uint64, Clock: m.share, Scheduler: m.share,
 		Registry: w.registry.Node(), Carrier: w.network.Node(address), Database: keepOpen{w.database},
-		Tables: w.tables, Log: w.logger(name),
+		Tables: w.tables, Tap: w.witness, Log: w.logger(name),
 	})
 	if err == nil {
 		err = m.Start(context.Background())
@@ -238,6 +246,23 @@ func (w *World) close() {
 		}
 		m.share.dead = true
 		m.Cluster.Close()
+	}
+	w.testify()
+}
+
+// testify holds the World to its transcript, and its actors to doing the same again.
+func (w *World) testify() {
+	if w.t.Failed() {
+		return
+	}
+	if err := w.witness.proves(); err != nil {
+		w.t.Errorf("%v", err)
+	}
+	if w.golden == "" {
+		return
+	}
+	if err := golden(w.golden, w.witness.transcript(w.names)); err != nil {
+		w.t.Errorf("%v", err)
 	}
 }
 
