@@ -26,6 +26,7 @@ var floors = map[string][]string{
 	"persist/mariadbtest": {"cluster/freeport"},
 	"actors/virtual":      {},
 	"cluster/freeport":    {},
+	"cluster/determinism": {},
 	"hotreload":           {"actors", "actors/wire"},
 	"record":              {"actors", "actors/wire"},
 	"cluster":             {"actors", "actors/wire"},
@@ -35,7 +36,7 @@ var floors = map[string][]string{
 	"cluster/replay": {"actors", "actors/wire", "actors/virtual", "gate", "gate/client", "persist", "hotreload",
 		"record", "cluster", "cluster/admin", "cluster/node"},
 	"cluster/cli": {"actors", "actors/wire", "gate", "gate/client", "persist", "hotreload", "record", "cluster",
-		"cluster/admin", "cluster/node", "cluster/replay", "cluster/freeport"},
+		"cluster/admin", "cluster/node", "cluster/replay", "cluster/freeport", "cluster/determinism"},
 	"modules/": {"actors", "actors/wire", "hotreload", "modules/"},
 	"sample": {"actors", "actors/wire", "hotreload", "gate/client", "cluster/node", "cluster/cli",
 		"modules/"},
@@ -60,6 +61,7 @@ var dependencies = map[string][]string{
 	"github.com/prometheus/client_golang":      {"cluster/admin/metrics.go"},
 	"github.com/coder/websocket":               {"gate/client/websocket.go"},
 	"github.com/chromedp/chromedp":             {},
+	"golang.org/x/tools":                       {"cluster/determinism/"},
 }
 
 // A source is one parsed file.

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/fireflyrt/firefly/cluster/determinism"
 	"github.com/fireflyrt/firefly/cluster/node"
 )
 
@@ -46,6 +48,32 @@ func (t *tool) check(config string, asJSON, keys bool) error {
 		n.print(t.out, c)
 	}
 	return nil
+}
+
+// checkDeterminism prints what would make behaviours do otherwise on replay, one finding a line.
+func (t *tool) checkDeterminism(packages []string, asJSON bool) error {
+	ctx, _, end := interrupts()
+	defer end()
+	found, err := determinism.Check(ctx, ".", packages...)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return errors.New("interrupted")
+	case err != nil:
+		return err
+	case asJSON:
+		writeJSON(t.out, found)
+	case len(found.Findings) == 0:
+		fmt.Fprintf(t.out, "%d behaviours in %d packages, nothing found\n", found.Behaviours, found.Packages)
+	}
+	if len(found.Findings) == 0 {
+		return nil
+	}
+	if !asJSON {
+		for _, f := range found.Findings {
+			fmt.Fprintln(t.out, f)
+		}
+	}
+	return misuse{fmt.Errorf("%d findings; docs/determinism.md says more about each", len(found.Findings))}
 }
 
 func (t *tool) checked(c *node.Config, n node.NodeConfig) checkedNode {

@@ -118,17 +118,27 @@ func (t *tool) nodeCommand(config *string) *cobra.Command {
 }
 
 func (t *tool) checkCommand(config *string) *cobra.Command {
-	var json, keys bool
+	var json, keys, behaviours bool
 	c := &cobra.Command{
-		Use:   "check",
+		Use:   "check [--determinism [PACKAGES]]",
 		Short: "Say what each node would do, or everything that is wrong with the configuration",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Args: func(c *cobra.Command, given []string) error {
+			if behaviours {
+				return nil
+			}
+			return cobra.NoArgs(c, given)
+		},
+		RunE: func(_ *cobra.Command, packages []string) error {
+			if behaviours {
+				return t.checkDeterminism(packages, json)
+			}
 			return t.check(*config, json, keys)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, "as one JSON object")
 	c.Flags().BoolVar(&keys, "keys", false, "list all keys that the file may hold instead")
+	c.Flags().BoolVar(&behaviours, "determinism", false,
+		"look in the game's source for what behaviours would do otherwise on replay (./... of its module)")
 	return c
 }
 

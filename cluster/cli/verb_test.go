@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fireflyrt/firefly/cluster/determinism"
 )
 
 func TestCheckSaysWhatEachNodeWouldDo(t *testing.T) {
@@ -38,6 +42,96 @@ func TestCheckComparesRolesWithKinds(t *testing.T) {
 	decode(t, strings.SplitN(text, "\n", 2)[0], &said)
 	if code != exitUsage || len(said.Problems) != 2 || said.Problems[1].Do != "did you mean game?" {
 		t.Errorf("exit code %d: %s", code, text)
+	}
+}
+
+// planted is a behaviour of the sample that does otherwise on replay.
+const planted = `package main
+
+import (
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+func (y *Player) planted(actors.Context, *Buy) error {
+	y.glow.Edit().Gathered = time.Now().Unix()
+	return nil
+}
+`
+
+// copySample makes a module of its own of the sample, which uses the runtime from here.
+func copySample(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "sample"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "go.mod" {
+			const module = "github.com/fireflyrt/firefly"
+			text = []byte(strings.Replace(string(text), "module "+module, "module meadow", 1) +
+				"\nrequire " + module + " v0.0.0\nreplace " + module + " => " + root + "\n")
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestCheckFindsWhatAReplayWouldDoOtherwise(t *testing.T) {
+	t.Parallel()
+	p, dir := prepare(t), copySample(t)
+	in := func(where string, env []string, args ...string) (string, int) {
+		c := p.command(append([]string{"check", "--determinism"}, args...)...)
+		c.Dir, c.Env = where, append(c.Env, env...)
+		text, err := c.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(text), c.ProcessState.ExitCode()
+	}
+	if text, code := in(dir, nil); code != exitOK || !strings.Contains(text, "in 1 packages, nothing found\n") {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	file := filepath.Join(dir, "planted.go")
+	if err := os.WriteFile(file, []byte(planted), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, code := in(dir, nil)
+	const want = "planted.go:10:32: time.Now is the process's time, which a replay does not repeat: use ctx.Now()\n"
+	if code != exitUsage || !strings.HasPrefix(text, want+"1 findings; ") {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	text, code = in(filepath.Join(dir, "web"), nil, "--json", "..")
+	var said determinism.Report
+	if decode(t, strings.SplitN(text, "\n", 2)[0], &said); code != exitUsage || len(said.Findings) != 1 ||
+		said.Findings[0].File != file || said.Findings[0].Line != 10 || said.Findings[0].Rule != determinism.Time {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(planted, "Now()", "Nau()", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		where, want string
+		env         []string
+	}{
+		{dir, "planted.go:10:32: undefined: time.Nau", nil},
+		{t.TempDir(), "no go.mod in /", nil},
+		{dir, "there is none in PATH: run it where the game is built", []string{"PATH=/nowhere"}},
+	} {
+		if text, code := in(c.where, c.env); code != exitFailed || !strings.Contains(text, c.want) {
+			t.Errorf("exit code %d, no %q in: %s", code, c.want, text)
+		}
 	}
 }
 
