@@ -47,18 +47,40 @@ func (y *Memory) Certify(incarnation uint64) {
 	y.publish()
 }
 
-// Cut separates an incarnation from the registry, or joins them again.
+// Cut separates an incarnation from the registry, or joins them again: then it hears the newest record, and no record
+// that it missed.
 func (y *Memory) Cut(incarnation uint64, cut bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	for _, n := range y.nodes {
-		if n.member.Incarnation == incarnation {
-			n.cut = cut
+	for _, n := range y.of(incarnation) {
+		n.cut = cut
+		if n.blind = n.blind && cut; !cut { // whoever may act again has heard the record before
+			n.hear(y.record())
 		}
 	}
-	if !cut {
-		y.publish()
+}
+
+// Blind lets an incarnation's watch stand still, or go on with the newest record. Its lease is kept up meanwhile.
+func (y *Memory) Blind(incarnation uint64, blind bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, n := range y.of(incarnation) {
+		saw := !n.blind
+		if n.blind = blind; !blind && !saw && !n.cut {
+			n.hear(y.record())
+		}
 	}
+}
+
+// of finds an incarnation's way to the registry. The caller holds mu.
+func (y *Memory) of(incarnation uint64) []*memoryNode {
+	var found []*memoryNode
+	for _, n := range y.nodes {
+		if n.member.Incarnation == incarnation && !n.closed {
+			found = append(found, n)
+		}
+	}
+	return found
 }
 
 // remove ends an incarnation's membership. The caller holds mu.
@@ -77,13 +99,18 @@ func (y *Memory) publish() {
 			y.coordinator = m.Incarnation
 		}
 	}
-	r := &Record{Revision: y.revision, Members: y.members, Roles: maps.Clone(y.roles), Dead: maps.Clone(y.dead),
-		Coordinator: y.coordinator}
+	r := y.record()
 	for _, n := range y.nodes {
-		if !n.closed && !n.cut {
+		if !n.closed && !n.cut && !n.blind {
 			n.hear(r)
 		}
 	}
+}
+
+// record is what a node that can hear hears. The caller holds mu.
+func (y *Memory) record() *Record {
+	return &Record{Revision: y.revision, Members: y.members, Roles: maps.Clone(y.roles), Dead: maps.Clone(y.dead),
+		Coordinator: y.coordinator}
 }
 
 // memoryNode is one node's way to the shared registry. All of it is guarded by the shared mu.
@@ -95,6 +122,7 @@ type memoryNode struct {
 	telling bool
 	renewed time.Time
 	cut     bool
+	blind   bool // it hears no records
 	left    bool
 	closed  bool
 }

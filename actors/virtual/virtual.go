@@ -21,9 +21,9 @@ const maxSteps = 1_000_000
 // A Time is a clock and a processor. Settle, Step, Advance, Sleep and Close are for the one goroutine that owns it; Now,
 // Run, Offload and AfterFunc may be called from any.
 type Time struct {
-	// Stuck is called when a million steps have been run and no time has passed: something goes round for ever. It may
-	// look around with Step. Nil: Time panics.
-	Stuck func(steps int)
+	// Stuck is called when a million steps have been run and no time has passed: something goes round for ever. It is
+	// called after half of them already, with last false, so that it can tell who ran since. Nil: Time panics.
+	Stuck func(steps int, last bool)
 
 	mu      sync.Mutex // guards what follows, up to an empty line; not held while anything runs
 	now     time.Time
@@ -124,14 +124,19 @@ func (t *Time) take() func() {
 
 // count notices when what runs goes round for ever.
 func (t *Time) count() {
-	if t.steps++; t.steps <= maxSteps {
+	t.steps++
+	last := t.steps == maxSteps
+	switch {
+	case !last && t.steps != maxSteps/2:
 		return
+	case last:
+		t.steps = 0
 	}
-	t.steps = 0
-	if t.Stuck == nil {
+	if t.Stuck != nil {
+		t.Stuck(maxSteps, last)
+	} else if last {
 		panic("virtual: a million steps were run and no time has passed: something goes round for ever")
 	}
-	t.Stuck(maxSteps)
 }
 
 // Advance lets d pass: what is ready runs, then what is due first, then what that made ready, and so on.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -19,33 +21,40 @@ const (
 // A Client is a player without a socket: its frames go straight into a session of the World's gate.
 type Client struct {
 	w       *World
+	number  int // of the World's clients, in the order in which they came
 	session *gate.Session
 	seq     uint32
-	replies map[uint32]reply
+	asked   map[uint32]*Request
 	pushes  []any
 	closed  *wire.Close
+	left    bool
 	waking  bool
 }
 
-// A reply is what came back for one request.
-type reply struct {
-	msg any
-	err error
+// A Request is owed one answer.
+type Request struct {
+	c        *Client
+	msg      any
+	at       time.Time
+	answered bool
+	answer   any
+	err      error
 }
 
 // Connect opens a session and says Hello.
 func (w *World) Connect() *Client {
 	w.t.Helper()
-	c := &Client{w: w, replies: map[uint32]reply{}}
+	w.opened++
+	c := &Client{w: w, number: w.opened, asked: map[uint32]*Request{}}
 	w.clients = append(w.clients, c)
 	c.session = w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
 	w.names[c.session.Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
 	hello, err := json.Marshal(wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay"})
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Fatalf("%v", err)
 	}
 	c.receive(wire.NumberHello, 1, hello)
-	w.loop.settle()
+	w.loop.Settle()
 	if c.closed != nil {
 		w.t.Fatalf("the gate refused Hello: %+v", *c.closed)
 	}
@@ -56,26 +65,28 @@ func (w *World) Connect() *Client {
 func (c *Client) Wake() {
 	if !c.waking {
 		c.waking = true
-		c.w.loop.ready = append(c.w.loop.ready, c.take)
+		c.w.loop.Run(c.take)
 	}
 }
 
 // Cut implements gate.Conn: the connection ends without a last frame, unless one came before.
 func (c *Client) Cut() {
-	if c.closed == nil {
+	if c.closed == nil && !c.left {
 		c.closed = &wire.Close{Code: "CUT"}
+		c.w.observe("client %d is cut off", c.number)
 	}
 }
 
 func (c *Client) take() {
-	c.waking = false
-	for {
+	for c.waking = false; c.closed == nil && !c.left; {
 		frames, last := c.session.Take(nil, 1<<20)
 		for _, f := range frames {
+			c.w.observe("client %d has %x", c.number, f)
 			c.frame(f)
 		}
 		if last != nil {
 			c.closed = last
+			c.w.observe("client %d is closed: %s %s", c.number, last.Code, last.Text)
 			c.session.Lost()
 		}
 		if last != nil || len(frames) == 0 {
@@ -95,16 +106,26 @@ func (c *Client) frame(f []byte) {
 	}
 	msg, err := c.decode(h, body)
 	if h.Seq != 0 {
-		if _, twice := c.replies[h.Seq]; twice {
-			c.w.t.Errorf("two answers to request %d", h.Seq)
-		}
-		c.replies[h.Seq] = reply{msg, err}
+		c.answered(h.Seq, msg, err)
 		return
 	}
 	if err != nil {
 		msg = err
 	}
 	c.pushes = append(c.pushes, msg)
+}
+
+// answered notes an answer; each request is owed one.
+func (c *Client) answered(seq uint32, msg any, err error) {
+	r := c.asked[seq]
+	switch {
+	case r == nil:
+		c.w.t.Errorf("client %d: an answer to request %d, which was not made", c.number, seq)
+	case r.answered:
+		c.w.t.Errorf("client %d: two answers to request %d, %T", c.number, seq, r.msg)
+	default:
+		r.answered, r.answer, r.err = true, msg, err
+	}
 }
 
 func (c *Client) decode(h wire.Header, body []byte) (any, error) {
@@ -138,10 +159,10 @@ func (c *Client) send(msg any, seq uint32) {
 	}
 	body, err := line.Encode(wire.JSON, msg)
 	if err != nil {
-		c.w.t.Fatal(err)
+		c.w.t.Fatalf("%v", err)
 	}
 	c.receive(line.Number, seq, body)
-	c.w.loop.settle()
+	c.w.loop.Settle()
 }
 
 // Send sends a message without wanting an answer.
@@ -150,21 +171,52 @@ func (c *Client) Send(msg any) {
 	c.send(msg, 0)
 }
 
+// Begin sends a request and does not wait for its answer. If there is none when the World ends, though it is owed for
+// ten virtual seconds and the client is still connected, that fails the test.
+func (c *Client) Begin(msg any) *Request {
+	c.w.t.Helper()
+	c.seq++
+	r := &Request{c: c, msg: msg, at: c.w.Now()}
+	c.asked[c.seq] = r
+	c.send(msg, c.seq)
+	return r
+}
+
+// Answered reports whether the answer has come.
+func (r *Request) Answered() bool { return r.answered }
+
+// Answer waits for the answer, or the refusal. It fails the test when neither comes within ten virtual seconds.
+func (r *Request) Answer() (any, error) {
+	r.c.w.t.Helper()
+	for waited := time.Duration(0); !r.answered; waited += step {
+		if waited >= answerWithin {
+			r.c.w.t.Fatalf("no answer to %T after %v", r.msg, answerWithin)
+		}
+		r.c.w.Advance(step)
+	}
+	return r.answer, r.err
+}
+
+// overdue reports whether the answer should have come.
+func (r *Request) overdue(now time.Time) bool { return !r.answered && now.Sub(r.at) >= answerWithin }
+
 // Ask sends a request and returns its answer, or the refusal. It fails the test when neither comes within ten virtual
 // seconds.
 func (c *Client) Ask(msg any) (any, error) {
 	c.w.t.Helper()
-	c.seq++
-	seq := c.seq
-	c.send(msg, seq)
-	for waited := time.Duration(0); waited < answerWithin; waited += step {
-		if r, ok := c.replies[seq]; ok {
-			return r.msg, r.err
-		}
-		c.w.Advance(step)
+	return c.Begin(msg).Answer()
+}
+
+// check fails the test if a request has not been answered.
+func (c *Client) check() {
+	if c.closed != nil || c.left {
+		return
 	}
-	c.w.t.Fatalf("no answer to %T after %v", msg, answerWithin)
-	panic("unreachable")
+	for _, seq := range slices.Sorted(maps.Keys(c.asked)) {
+		if r := c.asked[seq]; r.overdue(c.w.Now()) {
+			c.w.t.Errorf("client %d: no answer to request %d, %T, for %v", c.number, seq, r.msg, c.w.Now().Sub(r.at))
+		}
+	}
 }
 
 // Call sends a request and returns its answer, an R; anything else fails the test.
@@ -218,13 +270,30 @@ func ExpectNone[M any](c *Client) {
 	}
 }
 
+// All takes all pushes of type M that have come so far, oldest first, and waits for none.
+func All[M any](c *Client) []M {
+	var taken []M
+	c.pushes = slices.DeleteFunc(c.pushes, func(p any) bool {
+		m, ok := p.(M)
+		if ok {
+			taken = append(taken, m)
+		}
+		return ok
+	})
+	return taken
+}
+
 // Forget drops the pushes that have come so far.
 func (c *Client) Forget() { c.pushes = nil }
 
 // Leave breaks the connection.
 func (c *Client) Leave() {
+	if c.left || c.closed != nil {
+		return
+	}
+	c.left = true
 	c.session.Lost()
-	c.w.loop.settle()
+	c.w.loop.Settle()
 }
 
 // Closed is the gate's last frame, CUT if the connection ended without one, or nil while the session lives.

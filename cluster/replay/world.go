@@ -2,19 +2,25 @@
 // by the same composition root as in production, of the same code; clock, scheduler, registry, network and database are
 // replaced there, and clients need no sockets.
 //
-// It promises that a World needs no sleep and no port, and that its seed decides every order that is free.
+// It promises that a World needs no sleep and no port, that its seed decides every order that is free, and that the same
+// seed and the same use give the same bytes: see Observe. What can go wrong in production can be made to: Crash,
+// CrashActor, Partition, Blind, and the Store's faults.
+//
+// It does not promise it for behaviours that ask the process for time or luck.
 package replay
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/virtual"
 	"github.com/fireflyrt/firefly/cluster"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/hotreload"
@@ -29,28 +35,38 @@ const (
 // A World is a cluster under test: one gate, one persist node and two nodes of each role of the game's. It is used by
 // one goroutine.
 type World struct {
-	t         testing.TB
+	t         TB
 	seed      uint64
-	loop      *loop
+	luck      *rand.Rand
+	loop      *virtual.Time
 	blueprint *node.Blueprint
 	config    *node.Config
 	registry  *cluster.Memory
 	network   *cluster.Network
-	database  persist.Database
+	store     *Store
 	nodes     map[string]*member
+	cuts      []cut     // in the order in which they were made
+	blind     []string  // nodes, likewise
 	clients   []*Client // of the gate's present life
+	opened    int       // clients so far
 	lives     uint64    // incarnations so far
 	tables    *hotreload.Set
 	witness   *witness
 	golden    string                // the file of the transcript; "": none
 	names     map[actors.Ref]string // of sessions, in transcripts
+	observer  io.Writer             // nil: nobody
+	turns     map[actors.Ref]uint64 // when time seemed to stand still; see stuck
 }
+
+// born is when every World begins.
+var born = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // A member is one life of one node.
 type member struct {
 	*node.Node
 	share       *share
 	incarnation uint64
+	address     string
 }
 
 // An Option changes a World before it begins.
@@ -65,13 +81,16 @@ func Golden(path string) Option { return func(w *World) { w.golden = path } }
 
 // NewWorld makes a cluster that runs the app, and lets it come up. When the test ends, messages that nobody handled
 // fail it.
-func NewWorld(t testing.TB, app node.App, options ...Option) *World {
+func NewWorld(t TB, app node.App, options ...Option) *World {
 	t.Helper()
-	w := &World{t: t, seed: 1, nodes: map[string]*member{}, names: map[actors.Ref]string{}, database: persist.NewMemory()}
+	w := &World{t: t, seed: 1, nodes: map[string]*member{}, names: map[actors.Ref]string{}}
 	for _, o := range options {
 		o(w)
 	}
-	w.loop = newLoop(w.seed)
+	w.luck = rand.New(rand.NewPCG(w.seed, 0))
+	w.loop = virtual.New(born, w.luck)
+	w.loop.Stuck = w.stuck
+	w.store = &Store{rows: persist.NewMemory(), w: w}
 	everywhere := &share{loop: w.loop}
 	w.network = cluster.NewNetwork(everywhere)
 	w.prepare(app)
@@ -88,20 +107,20 @@ func (w *World) prepare(app node.App) {
 	w.t.Helper()
 	var err error
 	if w.blueprint, err = app.Build(); err != nil {
-		w.t.Fatal(err)
+		w.t.Fatalf("%v", err)
 	}
 	if w.config, err = node.Parse("world.toml", []byte(w.toml()), nobody, w.blueprint.KindRoles()); err != nil {
-		w.t.Fatal(err)
+		w.t.Fatalf("%v", err)
 	}
 	w.witness = newWitness(w.blueprint, born)
 	w.config.Persist.CacheBytes = -1 // ristretto admits in a goroutine of its own
 	w.tables, err = hotreload.Open(hotreload.Options{Tables: w.blueprint.Tables, Dir: w.blueprint.TableDir,
 		Fallback: w.blueprint.TableFiles, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Fatalf("%v", err)
 	}
-	if err := w.database.Migrate(context.Background(), w.blueprint.Schema(w.config.Cluster.Shards)); err != nil {
-		w.t.Fatal(err)
+	if err := w.store.rows.Migrate(context.Background(), w.blueprint.Schema(w.config.Cluster.Shards)); err != nil {
+		w.t.Fatalf("%v", err)
 	}
 }
 
@@ -130,27 +149,37 @@ func (w *World) toml() string {
 func (w *World) start(name string) {
 	w.t.Helper()
 	w.lives++
-	m := &member{share: &share{loop: w.loop}, incarnation: w.seed<<16 + w.lives}
-	address := fmt.Sprintf("%s#%d", name, w.lives)
+	m := &member{share: &share{loop: w.loop}, incarnation: w.seed<<16 + w.lives,
+		address: fmt.Sprintf("%s#%d", name, w.lives)}
 	var err error
 	m.Node, err = node.Assemble(w.blueprint, w.config, name, node.Parts{
-		Incarnation: m.incarnation, Seed: w.seed, Draw: w.loop.luck.Uint64, Clock: m.share, Scheduler: m.share,
-		Registry: w.registry.Node(), Carrier: w.network.Node(address), Database: keepOpen{w.database},
-		Tables: w.tables, Tap: w.witness, Log: w.logger(name),
+		Incarnation: m.incarnation, Seed: w.seed, Draw: w.luck.Uint64, Clock: m.share, Scheduler: m.share,
+		Registry: w.registry.Node(), Carrier: w.network.Node(m.address), Database: statements{w.store},
+		Tables: w.tables, Tap: w.witness, Log: w.logger(name, m.share),
 	})
 	if err == nil {
 		err = m.Start(context.Background())
 	}
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Fatalf("%v", err)
 	}
 	w.nodes[name] = m
+	for _, c := range w.cuts {
+		if c[0] == name || c[1] == name {
+			w.sever(c, true)
+		}
+	}
 }
 
-// keepOpen is a database that outlives the node that uses it.
-type keepOpen struct{ persist.Database }
-
-func (keepOpen) Close() error { return nil }
+// member finds the present life of a node.
+func (w *World) member(name string) *member {
+	w.t.Helper()
+	m := w.nodes[name]
+	if m == nil {
+		w.t.Fatalf("the World has no node %s", name)
+	}
+	return m
+}
 
 func (w *World) awaitReady() {
 	w.t.Helper()
@@ -171,32 +200,13 @@ func (w *World) awaitReady() {
 }
 
 // Now is the World's time.
-func (w *World) Now() time.Time { return w.loop.now }
+func (w *World) Now() time.Time { return w.loop.Now() }
+
+// Store is the World's database, and what can go wrong with it.
+func (w *World) Store() *Store { return w.store }
 
 // Advance lets time pass: everything that is ready runs, and every timer in between goes off in its turn.
-func (w *World) Advance(d time.Duration) { w.loop.advance(d) }
-
-// Crash kills a node as kill -9 would, and starts it again: what it had not flushed is gone, and, if it was the gate,
-// so are its sessions. It returns when the cluster has recovered.
-func (w *World) Crash(name string) {
-	w.t.Helper()
-	m := w.nodes[name]
-	if m == nil {
-		w.t.Fatalf("the World has no node %s", name)
-		return
-	}
-	m.share.dead = true
-	m.Cluster.Close()
-	if m.Gate != nil {
-		for _, c := range w.clients {
-			c.Cut() // as the sockets of a process that ends
-		}
-		w.clients = nil
-	}
-	w.registry.Certify(m.incarnation)
-	w.start(name)
-	w.awaitReady()
-}
+func (w *World) Advance(d time.Duration) { w.loop.Advance(d) }
 
 // Tell sends a message to an actor from nowhere, as a tool of the operator's would.
 func (w *World) Tell(to actors.Ref, msg any) {
@@ -208,18 +218,18 @@ func (w *World) Tell(to actors.Ref, msg any) {
 	}
 	body, err := line.Encode(line.Native(), msg)
 	if err != nil {
-		w.t.Fatal(err)
+		w.t.Fatalf("%v", err)
 	}
 	gate := w.nodes["gate-1"]
 	gate.System.Route(&actors.Envelope{Type: actors.Message, To: to, From: actors.NodeKind.Ref("gate-1"),
-		Number: line.Number, Codec: line.Native(), Body: body, At: w.loop.now.UnixNano()})
-	w.loop.settle()
+		Number: line.Number, Codec: line.Native(), Body: body, At: w.loop.Now().UnixNano()})
+	w.loop.Settle()
 }
 
 // Peek copies a cell out of a running entity: its T. An entity that is not running fails the test.
 func Peek[T any](w *World, ref actors.Ref, cell string) T {
 	w.t.Helper()
-	w.loop.settle()
+	w.loop.Settle()
 	for _, n := range w.config.Nodes {
 		contents, running := w.nodes[n.Name].System.Peek(ref, cell)
 		if !running {
@@ -239,6 +249,9 @@ func Peek[T any](w *World, ref actors.Ref, cell string) T {
 func (w *World) Reload() error { return w.tables.Reload() }
 
 func (w *World) close() {
+	for _, c := range w.clients {
+		c.check()
+	}
 	for _, n := range w.config.Nodes {
 		m := w.nodes[n.Name]
 		if unhandled := m.System.Report().Unhandled; unhandled > 0 {
@@ -247,6 +260,7 @@ func (w *World) close() {
 		m.share.dead = true
 		m.Cluster.Close()
 	}
+	w.loop.Close()
 	w.testify()
 }
 
@@ -264,16 +278,4 @@ func (w *World) testify() {
 	if err := golden(w.golden, w.witness.transcript(w.names)); err != nil {
 		w.t.Errorf("%v", err)
 	}
-}
-
-// logger shows warnings with the test that caused them.
-func (w *World) logger(name string) *slog.Logger {
-	return slog.New(slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", name)
-}
-
-type testLog struct{ t testing.TB }
-
-func (l testLog) Write(b []byte) (int, error) {
-	l.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
 }

@@ -1,0 +1,65 @@
+package replay
+
+import (
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// Crash kills a node as kill -9 would, and starts it again: what it had not flushed is gone, and, if it was the gate,
+// so are its sessions. It returns when the cluster has recovered; at once, while nodes are cut off or blind.
+func (w *World) Crash(node string) {
+	w.t.Helper()
+	m := w.member(node)
+	w.observe("fault crash %s", node)
+	m.share.dead = true
+	m.Cluster.Close()
+	if m.Gate != nil {
+		for _, c := range w.clients {
+			c.Cut() // as the sockets of a process that ends
+		}
+		w.clients = nil
+	}
+	w.registry.Certify(m.incarnation)
+	w.start(node)
+	if len(w.cuts)+len(w.blind) == 0 {
+		w.awaitReady()
+	}
+}
+
+// CrashActor ends an entity as a panic of the runtime would: what it had not flushed is lost, requests that it was
+// handling are answered PANIC, and its next message brings it up from the store. It reports whether the entity ran.
+func (w *World) CrashActor(ref actors.Ref) bool {
+	w.t.Helper()
+	w.loop.Settle()
+	crashed := false
+	for _, n := range w.config.Nodes {
+		crashed = w.nodes[n.Name].System.Crash(ref) || crashed
+	}
+	w.observe("fault crash %s %v", ref, crashed)
+	w.loop.Settle()
+	return crashed
+}
+
+// stuck is told that much has run and no time has passed, twice: it fails the test and names who had most turns
+// meanwhile.
+func (w *World) stuck(steps int, last bool) {
+	turns := map[actors.Ref]uint64{}
+	for _, n := range w.config.Nodes {
+		for ref, n := range w.nodes[n.Name].System.Turns() {
+			turns[ref] += n
+		}
+	}
+	if !last {
+		w.turns = turns
+		return
+	}
+	var most actors.Ref
+	for ref, n := range turns {
+		switch d := n - w.turns[ref]; {
+		case d > turns[most]-w.turns[most], d == turns[most]-w.turns[most] && ref.String() < most.String():
+			most = ref
+		}
+	}
+	w.t.Fatalf("the World goes round for ever: %d steps since %v and no time has passed. %s has had %d turns in half "+
+		"of them: does it arm a timer of 0 again and again, or send to itself?", steps, w.Now().Sub(born), most,
+		turns[most]-w.turns[most])
+}
