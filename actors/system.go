@@ -82,6 +82,17 @@ type stripe struct {
 
 // NewSystem probes every constructor; what is wrong with any of them comes back in one error.
 func NewSystem(o Options) (*System, error) {
+	s, err := newSystem(o)
+	if err != nil {
+		return nil, err
+	}
+	quiet := slog.New(warnings{s.o.Log.Handler()})
+	s.proto = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
+	return s, nil
+}
+
+// newSystem makes all of it but protoactor's part, which is dear.
+func newSystem(o Options) (*System, error) {
 	o.Limits = o.Limits.orDefault()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -110,8 +121,6 @@ func NewSystem(o Options) (*System, error) {
 		return nil, err
 	}
 	s.meter = newMeter(s.kinds)
-	quiet := slog.New(warnings{o.Log.Handler()})
-	s.proto = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	return s, nil
 }
 

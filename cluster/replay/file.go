@@ -54,9 +54,10 @@ func File(t TB, app node.App, path string) *Played {
 		}
 	}
 	p := &Played{t: t, states: map[actors.Ref]*actors.Image{}}
+	y := NewPlayback(b, r)
 	for _, a := range r.Actors() {
 		for _, s := range a.Segments {
-			p.play(b, r, s, path)
+			p.play(y, s, path)
 		}
 	}
 	return p
@@ -74,10 +75,9 @@ func Dir(t TB, app node.App, pattern string) {
 	}
 }
 
-func (p *Played) play(b *node.Blueprint, r *record.Recording, s *record.Segment, path string) {
+func (p *Played) play(y *Playback, s *record.Segment, path string) {
 	p.t.Helper()
-	y, err := Play(b, r, s)
-	if err != nil {
+	if err := y.Begin(s); err != nil {
 		p.t.Errorf("%s: %v", path, err)
 		return
 	}
@@ -130,10 +130,10 @@ func brokenTurn(s *record.Step) *record.Turn {
 func renewed(b *node.Blueprint, r *record.Recording) (*record.Recording, error) {
 	var segments []*record.Segment
 	tables := map[string]map[string][]byte{}
+	p := NewPlayback(b, r)
 	for _, a := range r.Actors() {
 		for _, s := range a.Segments {
-			p, err := Play(b, r, s)
-			if err != nil {
+			if err := p.Begin(s); err != nil {
 				return nil, err
 			}
 			again := *s

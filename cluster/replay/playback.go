@@ -11,34 +11,40 @@ import (
 	"github.com/fireflyrt/firefly/record"
 )
 
-// A Playback does again what one actor did in one segment of a recording: the inputs are those that were recorded, the
+// A Playback does again what actors did in a recording, a segment at a time: the inputs are those that were recorded, the
 // behaviours those of today. It is used by one goroutine.
 type Playback struct {
-	Segment *record.Segment
+	Segment *record.Segment // that is being played
 	Tell    *Telling
 
 	blueprint *node.Blueprint
 	recording *record.Recording
 	masking   *record.Masking
 	rerun     *actors.Rerun
-	editions  map[string]*hotreload.Edition
-	edition   *hotreload.Edition // the newest that a step read
+	editions  map[string]*hotreload.Edition // by hash
+	today     *hotreload.Edition            // nil until one is needed
+	edition   *hotreload.Edition            // the newest that a step read
 	next      int
 }
 
-// Play begins a playback of a segment.
-func Play(b *node.Blueprint, r *record.Recording, s *record.Segment) (*Playback, error) {
-	p := &Playback{Segment: s, Tell: NewTelling(b.Catalogue), blueprint: b, recording: r,
+// NewPlayback puts a recording in; nothing is played before Begin.
+func NewPlayback(b *node.Blueprint, r *record.Recording) *Playback {
+	return &Playback{Tell: NewTelling(b.Catalogue), blueprint: b, recording: r,
 		masking: record.NewMasking(b.Catalogue, record.Blank), editions: map[string]*hotreload.Edition{}}
-	if err := p.firstEdition(); err != nil {
-		return nil, err
-	}
-	return p, p.Rewind()
 }
 
-// Rewind goes back to before the first step.
+// Begin begins with a segment.
+func (p *Playback) Begin(s *record.Segment) error {
+	p.Segment = s
+	return p.Rewind()
+}
+
+// Rewind goes back to before the segment's first step.
 func (p *Playback) Rewind() (err error) {
 	p.next = 0
+	if p.edition, err = p.firstEdition(); err != nil {
+		return err
+	}
 	p.rerun, err = actors.NewRerun(actors.RerunOptions{Kinds: p.blueprint.Kinds, Catalogue: p.blueprint.Catalogue},
 		p.Segment.Image)
 	if err != nil {
@@ -119,20 +125,21 @@ func (p *Playback) input(in record.Input) (actors.Input, error) {
 
 // firstEdition is what a step reads that read no tables when it was recorded: those of the first step that did, or those
 // of today.
-func (p *Playback) firstEdition() (err error) {
+func (p *Playback) firstEdition() (*hotreload.Edition, error) {
 	for _, s := range p.Segment.Steps {
 		if s.Input.Tables != "" {
-			p.edition, err = p.editionOf(s.Input.Tables)
-			return err
+			return p.editionOf(s.Input.Tables)
 		}
 	}
-	today, err := hotreload.Open(hotreload.Options{Tables: p.blueprint.Tables, Dir: p.blueprint.TableDir,
-		Fallback: p.blueprint.TableFiles, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+	if p.today == nil {
+		today, err := hotreload.Open(hotreload.Options{Tables: p.blueprint.Tables, Dir: p.blueprint.TableDir,
+			Fallback: p.blueprint.TableFiles, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return nil, fmt.Errorf("replay: %w", err)
+		}
+		p.today = today.Current()
 	}
-	p.edition = today.Current()
-	return nil
+	return p.today, nil
 }
 
 func (p *Playback) editionOf(hash string) (*hotreload.Edition, error) {

@@ -24,7 +24,7 @@ func Shrink(app node.App, r *record.Recording) (*record.Recording, error) {
 	}
 	for _, a := range r.Actors() {
 		for _, s := range a.Segments {
-			k := &shrinker{blueprint: b, recording: r}
+			k := &shrinker{play: NewPlayback(b, r)}
 			short, err := k.shrink(s)
 			if errors.Is(err, errSound) {
 				continue
@@ -40,15 +40,13 @@ func Shrink(app node.App, r *record.Recording) (*record.Recording, error) {
 
 // A shrinker looks for shorter segments that end in the same symptom.
 type shrinker struct {
-	blueprint *node.Blueprint
-	recording *record.Recording
-	symptom   string
-	last      *record.Step // the one that shows it
+	play    *Playback
+	symptom string
 }
 
 func (k *shrinker) shrink(s *record.Segment) (*record.Segment, error) {
-	p, err := Play(k.blueprint, k.recording, s)
-	if err != nil {
+	p := k.play
+	if err := p.Begin(s); err != nil {
 		return nil, err
 	}
 	for !p.Done() && k.symptom == "" {
@@ -59,7 +57,6 @@ func (k *shrinker) shrink(s *record.Segment) (*record.Segment, error) {
 	}
 	short := *s
 	short.Steps, short.Checks, short.Panics, short.Closed = s.Steps[:p.Next()], nil, nil, false
-	k.last = short.Steps[len(short.Steps)-1]
 	later, err := k.later(&short)
 	if err != nil {
 		return nil, err
@@ -82,8 +79,8 @@ func symptomOf(today *record.Step, d *Difference) string {
 
 // shows reports whether the last step of a segment, and no other, shows the symptom.
 func (k *shrinker) shows(s *record.Segment) bool {
-	p, err := Play(k.blueprint, k.recording, s)
-	if err != nil {
+	p := k.play
+	if err := p.Begin(s); err != nil {
 		return false
 	}
 	for !p.Done() {
@@ -115,8 +112,8 @@ func (k *shrinker) later(s *record.Segment) (*record.Segment, error) {
 
 // imageAt is the state before step i.
 func (k *shrinker) imageAt(s *record.Segment, i int) (*actors.Image, error) {
-	p, err := Play(k.blueprint, k.recording, s)
-	if err != nil {
+	p := k.play
+	if err := p.Begin(s); err != nil {
 		return nil, err
 	}
 	for p.Next() < i {
@@ -157,7 +154,7 @@ func (k *shrinker) tables(s *record.Segment) map[string]map[string][]byte {
 	tables := map[string]map[string][]byte{}
 	for _, step := range s.Steps {
 		if hash := step.Input.Tables; hash != "" {
-			tables[hash] = k.recording.Tables(hash)
+			tables[hash] = k.play.recording.Tables(hash)
 		}
 	}
 	return tables

@@ -94,10 +94,9 @@ func (n *witness) proves() error {
 	if n.failed != nil {
 		return n.failed
 	}
-	r := n.recording()
+	p := NewPlayback(n.blueprint, n.recording())
 	for _, s := range n.segments {
-		p, err := Play(n.blueprint, r, s)
-		if err != nil {
+		if err := p.Begin(s); err != nil {
 			return err
 		}
 		for !p.Done() {
