@@ -62,6 +62,11 @@ func newDoor(p *actors.Props) {
 type counts struct{ Saved, Loose int }
 
 func newPerson(p *actors.Props) {
+	person(p, 1, func(actors.Context, *fall) error { panic("on purpose") })
+}
+
+// person counts what is saved so many times, and falls in a way of its own.
+func person(p *actors.Props, times int, fall func(actors.Context, *fall) error) {
 	own := actors.State[counts](p, "own")
 	actors.Answer(p, func(ctx actors.Context, m *add) (*entered, error) {
 		if m.N > 100 {
@@ -69,7 +74,7 @@ func newPerson(p *actors.Props) {
 			return nil, tooMuch.Refuse("%d", m.N)
 		}
 		if m.N != 0 && m.Save {
-			own.Edit().Saved += m.N
+			own.Edit().Saved += times * m.N
 			ctx.Commit()
 		} else if m.N != 0 {
 			own.Edit().Loose += m.N
@@ -77,7 +82,7 @@ func newPerson(p *actors.Props) {
 		v := own.View()
 		return &entered{v.Saved, v.Loose}, nil
 	})
-	actors.Handle(p, func(actors.Context, *fall) error { panic("on purpose") })
+	actors.Handle(p, fall)
 }
 
 func newHall(p *actors.Props) {
