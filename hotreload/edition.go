@@ -8,13 +8,14 @@ type Edition struct {
 	version Digest
 	sheets  map[Declared]any
 	files   map[string][]byte
+	hash    string
 }
 
 // Version names what the files held: nodes with the same version have the same rows.
 func (e *Edition) Version() string { return e.version.String() }
 
 // Hash is Version in full, for whoever keeps editions apart for ever: recordings do.
-func (e *Edition) Hash() string { return hex.EncodeToString(e.version[:]) }
+func (e *Edition) Hash() string { return e.hash }
 
 // Files are the source files by name, as they were read. They are the edition's own: do not change them.
 func (e *Edition) Files() map[string][]byte { return e.files }
@@ -41,7 +42,7 @@ func FromFiles(tables []Declared, files map[string][]byte) (*Edition, error) {
 // them. The rules that look at other tables are asked once every table is sound by itself.
 func edit(tables []Declared, seen snapshot, dir string) (*Edition, error) {
 	e := &Edition{version: seen.digest, sheets: make(map[Declared]any, len(tables)),
-		files: make(map[string][]byte, len(tables))}
+		files: make(map[string][]byte, len(tables)), hash: hex.EncodeToString(seen.digest[:])}
 	faults := new(Faults)
 	for i, t := range tables {
 		if f := seen.files[i]; f.unread != "" {

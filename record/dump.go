@@ -1,0 +1,113 @@
+package record
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+const (
+	dumpEvery = time.Minute // one file for each kind and number in so long
+	dumpsMost = 50          // files of a node; the oldest are deleted
+)
+
+// A dump is what a flight recorder writes when a handler has panicked: the state now, and the steps that led to it.
+type dump struct {
+	segment *Segment
+	steps   []*actors.Step
+	before  int64 // time of the input before them
+}
+
+// dump writes the actor's newest steps, if a panic of this kind has not been written just now. Only the state is looked
+// at in the actor's turn; the rest is done elsewhere. An error or a refusal is no panic: those are answered.
+func (t *trace) dump(turn *actors.Turn, index uint64) {
+	if t.r.flight.most == 0 {
+		return
+	}
+	now := t.r.o.Clock.Now()
+	steps, first, before := t.r.flight.since(&t.ring)
+	if len(steps) == 0 || !t.r.flight.allow(cause{t.ref.Kind, turn.Number}, now.UnixNano()) {
+		t.r.counts.dumpsSkipped.Add(1)
+		return
+	}
+	image, err := t.view.Image(t.r.masking.mask)
+	if err != nil {
+		t.r.counts.dumpsSkipped.Add(1)
+		t.r.o.Log.Error("panic cannot be recorded", "actor", t.ref.String(), "error", err)
+		return
+	}
+	s := t.segment(first)
+	s.Image, s.Panics = image, []Panic{{Index: index, Number: turn.Number, Name: turn.Name, Text: turn.Text}}
+	if blank, err := t.view.Image(Blank); err == nil {
+		if hash, err := Hash(blank); err == nil {
+			s.Checks = []Check{{After: t.index, Hash: hash}}
+		}
+	}
+	s.At = steps[0].Input.At
+	d := &dump{segment: s, steps: steps, before: before}
+	t.r.o.Scheduler.Offload(func() { t.r.writeDump(d) })
+}
+
+// writeDump writes the file and says where it is.
+func (r *Recorder) writeDump(d *dump) {
+	path, err := r.dumpFile(d)
+	p := d.segment.Panics[0]
+	if err != nil {
+		r.counts.errors.Add(1)
+		r.o.Log.Error("panic cannot be recorded", "actor", d.segment.Ref.String(), "number", p.Number, "error", err)
+		return
+	}
+	r.counts.dumps.Add(1)
+	r.o.Log.Error("panic recorded", "actor", d.segment.Ref.String(), "number", p.Number, "name", p.Name,
+		"inputs", len(d.steps), "file", path)
+}
+
+func (r *Recorder) dumpFile(d *dump) (string, error) {
+	s := d.segment
+	patches, err := rewind(s.Image, d.steps, d.before, r.masking.mask)
+	if err != nil {
+		return "", err
+	}
+	tables := map[string]map[string][]byte{}
+	for i, step := range d.steps {
+		e := form(step, r.masking)
+		e.Index, e.Patch = s.First+uint64(i), patches[i]
+		s.Steps = append(s.Steps, e)
+		if t, ok := step.Input.Tables.(Tables); ok && tables[t.Hash()] == nil {
+			tables[t.Hash()] = t.Files()
+		}
+	}
+	text, err := New(r.header(), []*Segment{s}, tables).Append(nil)
+	if err == nil {
+		err = r.makeDir()
+	}
+	if err == nil {
+		err = prune(r.o.Dir, panicStem(r.o.Node), dumpsMost-1, r.o.Limits.TotalBytes/4-int64(len(text)))
+	}
+	if err != nil {
+		return "", err
+	}
+	f, err := create(r.o.Dir, panicStem(r.o.Node), "."+fileName(s.Ref), r.o.Clock)
+	if err != nil {
+		return "", err
+	}
+	if _, err = f.Write(text); err != nil {
+		f.Close() //nolint:errcheck // the first error is the one to tell
+		return "", err
+	}
+	return filepath.Clean(f.Name()), f.Close()
+}
+
+// fileName is a name that every file system takes, by which people know the actor.
+func fileName(ref actors.Ref) string {
+	name := strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+			return c
+		}
+		return '_'
+	}, ref.String())
+	return name[:min(len(name), 60)]
+}

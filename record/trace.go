@@ -1,0 +1,261 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// checkEvery is how many steps may pass without the hash of the whole state.
+const checkEvery = 1000
+
+// The reasons of gaps.
+const (
+	whyFull   = "the queue to the disk was full"
+	whyBroken = "the disk took no more"
+	whyRules  = "no rule asked for it"
+	whyState  = "the state could not be written"
+)
+
+// A trace is one activation of an actor as the Recorder hears it. Its methods run in the actor's turns.
+type trace struct {
+	r      *Recorder
+	view   actors.View
+	ref    actors.Ref
+	number uint64 // of the activation
+	index  uint64 // of the next input
+	at     int64  // of the newest input
+
+	rules    *ruleset
+	wanted   bool   // a rule matches
+	running  bool   // the stream goes on in the files
+	file     uint64 // the file that it stands in; the queue's
+	orphaned bool   // in that file it has no state to begin with
+	since    uint64 // steps since the newest check
+	stopping bool   // the actor is about to end
+	gap      *Gap   // what was left out and does not stand in the file yet
+
+	ring ring // the flight recorder's
+}
+
+// Heard records a step if a rule asks for it, and keeps it in the flight recorder's ring.
+func (t *trace) Heard(s *actors.Step) {
+	index := t.index
+	t.index++
+	before := t.wanted
+	t.decide(s)
+	if before || t.wanted {
+		t.record(s, index)
+	}
+	if before && !t.wanted {
+		t.end(whyRules)
+	}
+	if t.r.flight.most > 0 {
+		t.r.flight.keep(&t.ring, s, index, t.at)
+	}
+	t.at = s.Input.At
+	for i := range s.Turns {
+		if s.Turns[i].Verdict == actors.Broken {
+			t.dump(&s.Turns[i], index)
+		}
+	}
+}
+
+// Closed ends the stream.
+func (t *trace) Closed() {
+	if t.running {
+		t.put(appendClose(nil, t.number, t.index), nil, true)
+		t.halt()
+	} else if t.gap != nil {
+		t.put(appendGap(nil, t.number, *t.gap), nil, true)
+	}
+	t.r.flight.forget(&t.ring)
+}
+
+// decide looks whether a rule matches, when rules have changed or who is logged in has.
+func (t *trace) decide(s *actors.Step) {
+	rules := t.r.rules.Load()
+	if rules == t.rules && !(rules.bySession() && binds(&s.Input)) {
+		return
+	}
+	t.rules = rules
+	t.wanted = rules.matches(t.ref, t.view.Clients)
+}
+
+// binds says whether an input may change who is logged in.
+func binds(in *actors.Input) bool {
+	return in.Type != actors.InputTimer && in.Type != actors.InputAnswer &&
+		(in.Envelope == nil || in.Envelope.Number < 100)
+}
+
+// record writes a step into the stream, which it opens first if it can.
+func (t *trace) record(s *actors.Step, index uint64) {
+	if !t.running && !t.open(s, index) {
+		if t.gap != nil {
+			t.gap.Lost++
+			t.r.dropped(t.gap.Why)
+		}
+		return
+	}
+	e, err := Encode(s, t.r.masking)
+	if err == nil && t.orphaned && s.Quiet {
+		err = t.refresh(s, index)
+	}
+	if err != nil {
+		t.lose(whyState)
+		return
+	}
+	e.Index = index
+	buffer := t.r.buffers.Get().(*[]byte)
+	b := appendStep((*buffer)[:0], t.number, e)
+	for i := range e.Turns {
+		if turn := &e.Turns[i]; turn.Verdict == actors.Broken {
+			b = appendPanic(b, t.number, Panic{index, turn.Number, turn.Name, turn.Text})
+		}
+	}
+	t.stopping = t.stopping || s.Input.Type == actors.InputStop
+	if t.since++; t.since >= checkEvery || t.stopping {
+		b = t.check(b)
+	}
+	tables, _ := s.Input.Tables.(Tables)
+	if t.put(b, tables, false) {
+		t.r.counts.steps.Add(1)
+	} else {
+		t.lose(t.r.queue.why())
+	}
+	*buffer = b
+	t.r.buffers.Put(buffer)
+}
+
+// check appends the hash of the whole state as it is now. A state that cannot be written is not checked.
+func (t *trace) check(b []byte) []byte {
+	t.since = 0
+	image, err := t.view.Image(Blank)
+	if err != nil {
+		return b
+	}
+	hash, err := Hash(image)
+	if err != nil {
+		return b
+	}
+	return appendCheck(b, t.number, Check{After: t.index, Hash: hash})
+}
+
+// openNow opens the stream before the first input.
+func (t *trace) openNow() {
+	image, err := t.view.Image(t.r.masking.mask)
+	if err == nil {
+		t.at = image.At
+		err = t.begin(image, 0)
+	}
+	if err != nil {
+		t.r.o.Log.Warn("cannot be recorded", "actor", t.ref.String(), "error", err)
+	}
+}
+
+// open opens the stream with the state before a step, if nothing was under way then: it is the state of now, with what
+// the step has changed undone. It reports whether the stream runs.
+func (t *trace) open(s *actors.Step, index uint64) bool {
+	if !s.Quiet || !t.r.queue.hasRoom() {
+		return false
+	}
+	image, err := t.stateBefore(s)
+	if err == nil {
+		err = t.begin(image, index)
+	}
+	if err != nil && t.gap == nil {
+		t.gap = &Gap{Why: whyState}
+		t.r.o.Log.Warn("cannot be recorded", "actor", t.ref.String(), "error", err)
+	}
+	return t.running
+}
+
+// stateBefore is the state before the step that the actor has just done.
+func (t *trace) stateBefore(s *actors.Step) (*actors.Image, error) {
+	image, err := t.view.Image(t.r.masking.mask)
+	if err == nil {
+		_, err = rewind(image, []*actors.Step{s}, t.at, t.r.masking.mask)
+	}
+	return image, err
+}
+
+// refresh writes the state into a file that the stream goes on in, so that it can be replayed without the file before.
+func (t *trace) refresh(s *actors.Step, index uint64) error {
+	image, err := t.stateBefore(s)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(image)
+	if err != nil {
+		return fmt.Errorf("record: the state of %s: %w", t.ref, err)
+	}
+	t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), nil, true)
+	return nil
+}
+
+// begin writes the opening, behind the gap that it ends.
+func (t *trace) begin(image *actors.Image, index uint64) error {
+	text, err := json.Marshal(image)
+	if err != nil {
+		return fmt.Errorf("record: the state of %s: %w", t.ref, err)
+	}
+	var b []byte
+	if t.gap != nil {
+		b = appendGap(b, t.number, *t.gap)
+	}
+	if !t.put(appendOpen(b, t.number, t.segment(index), text), nil, true) {
+		if t.gap == nil {
+			t.gap = &Gap{Why: t.r.queue.why()}
+		}
+		return nil
+	}
+	t.gap, t.running, t.orphaned, t.since = nil, true, false, 0
+	t.r.counts.streams.Add(1)
+	return nil
+}
+
+// segment says who the stream is about, from an input on.
+func (t *trace) segment(index uint64) *Segment {
+	return &Segment{Ref: t.ref, Node: t.r.o.Node, Incarnation: t.r.o.Incarnation, Activation: t.number,
+		At: t.r.o.Clock.Now().UnixNano(), First: index}
+}
+
+// lose ends the stream with a gap, from the step under way on.
+func (t *trace) lose(why string) {
+	t.halt()
+	t.r.counts.gaps.Add(1)
+	t.gap = &Gap{Lost: 1, Why: why}
+	t.r.dropped(why)
+}
+
+// end ends the stream because nobody wants it any more.
+func (t *trace) end(why string) {
+	if t.running {
+		t.put(appendGap(nil, t.number, Gap{Why: why}), nil, true)
+		t.halt()
+	}
+	t.gap = nil
+}
+
+func (t *trace) halt() {
+	if t.running {
+		t.running = false
+		t.r.counts.streams.Add(-1)
+	}
+}
+
+// put hands records of the stream to the queue. Opening says that they need not stand behind an opening.
+func (t *trace) put(b []byte, tables Tables, opening bool) bool {
+	file, ok := t.r.queue.put(b, tables, func(file uint64) []byte {
+		if opening || file == t.file {
+			return nil
+		}
+		t.orphaned = true
+		return appendOpen(nil, t.number, t.segment(t.index-1), nil)
+	})
+	if ok {
+		t.file = file
+	}
+	return ok
+}
