@@ -48,7 +48,6 @@ func (w *World) Connect() *Client {
 	c := &Client{w: w, number: w.opened, asked: map[uint32]*Request{}}
 	w.clients = append(w.clients, c)
 	c.session = w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
-	w.names[c.session.Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
 	hello, err := json.Marshal(wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay"})
 	if err != nil {
 		w.t.Fatalf("%v", err)
@@ -58,6 +57,7 @@ func (w *World) Connect() *Client {
 	if c.closed != nil {
 		w.t.Fatalf("the gate refused Hello: %+v", *c.closed)
 	}
+	w.names[c.session.Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
 	return c
 }
 

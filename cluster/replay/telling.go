@@ -49,7 +49,7 @@ func (l *Telling) outcome(s *record.Step) []line {
 	for _, t := range s.Turns {
 		all = append(all, l.turn(t)...)
 	}
-	for _, change := range changes(s.Patch) {
+	for _, change := range l.changes(s.Patch) {
 		all = append(all, line{signState, change})
 	}
 	for _, e := range s.Out {
@@ -222,7 +222,7 @@ func (l *Telling) brief(name string, msg any) string {
 }
 
 // changes tells a patch, a line each, in order of their names.
-func changes(p *actors.Patch) []string {
+func (l *Telling) changes(p *actors.Patch) []string {
 	if p == nil {
 		return nil
 	}
@@ -239,14 +239,14 @@ func changes(p *actors.Patch) []string {
 			if members[r] {
 				sign = "+"
 			}
-			all = append(all, fmt.Sprintf("group %s %s%s", group, sign, r))
+			all = append(all, fmt.Sprintf("group %s %s%s", group, sign, l.name(r)))
 		}
 	}
 	for _, r := range slices.SortedFunc(maps.Keys(p.Bound), byName) {
 		if p.Bound[r] == nil {
-			all = append(all, "no longer bound: "+r.String())
+			all = append(all, "no longer bound: "+l.name(r))
 		} else {
-			all = append(all, "bound: "+r.String())
+			all = append(all, "bound: "+l.name(r))
 		}
 	}
 	if r := p.Rest; r != nil {

@@ -192,3 +192,10 @@ func firstDifference(want, got []string) string {
 	}
 	return b.String()
 }
+
+// Recording is all that the World's actors have done so far, as a recorder would have kept it but that nothing in it is
+// masked.
+func (w *World) Recording() *record.Recording { return w.witness.recording() }
+
+// Transcript is all that the World's actors have done so far, a line an event, with what is sensitive blank.
+func (w *World) Transcript() string { return w.witness.transcript(w.names) }
