@@ -72,7 +72,8 @@ func (r *Recorder) dumpFile(d *dump) (string, error) {
 	}
 	tables := map[string]map[string][]byte{}
 	for i, step := range d.steps {
-		e := form(step, r.masking)
+		e := new(Step)
+		r.masking.form(e, new(actors.Envelope), step)
 		e.Index, e.Patch = s.First+uint64(i), patches[i]
 		s.Steps = append(s.Steps, e)
 		if t, ok := step.Input.Tables.(Tables); ok && tables[t.Hash()] == nil {

@@ -134,19 +134,29 @@ func appendPatch(b []byte, p *actors.Patch) []byte {
 	if p == nil {
 		return append(b, 0)
 	}
-	text := []byte{'{'}
-	text = appendTexts(text, "cells", p.Cells)
-	text = appendTexts(text, "rows", p.Rows)
+	at := len(b)
+	b = append(b, '{')
+	b = appendTexts(b, "cells", p.Cells)
+	b = appendTexts(b, "rows", p.Rows)
 	if len(p.Groups)+len(p.Bound) > 0 || p.Rest != nil {
-		rest := *p
-		rest.Cells, rest.Rows = nil, nil
-		more, err := json.Marshal(&rest)
+		more, err := json.Marshal(&actors.Patch{Groups: p.Groups, Bound: p.Bound, Rest: p.Rest})
 		if err != nil {
 			panic(fmt.Sprintf("record: groups and sessions are texts: %v", err))
 		}
-		text = append(comma(text), more[1:len(more)-1]...)
+		b = append(comma(b), more[1:len(more)-1]...)
 	}
-	return appendBytes(b, append(text, '}'))
+	return measured(append(b, '}'), at)
+}
+
+// measured puts the length of what was appended since at before it.
+func measured(b []byte, at int) []byte {
+	n := len(b) - at
+	var length [binary.MaxVarintLen64]byte
+	k := binary.PutUvarint(length[:], uint64(n))
+	b = append(b, length[:k]...)
+	copy(b[at+k:], b[at:at+n])
+	copy(b[at:], length[:k])
+	return b
 }
 
 func appendTexts(b []byte, name string, texts map[string]json.RawMessage) []byte {
@@ -154,15 +164,24 @@ func appendTexts(b []byte, name string, texts map[string]json.RawMessage) []byte
 		return b
 	}
 	b = append(appendName(comma(b), name), '{')
-	for _, key := range slices.Sorted(maps.Keys(texts)) {
-		b = appendName(comma(b), key)
-		if text := texts[key]; text == nil {
-			b = append(b, "null"...)
-		} else {
-			b = append(b, text...)
+	if len(texts) == 1 {
+		for key, text := range texts {
+			b = appendField(b, key, text)
 		}
+		return append(b, '}')
+	}
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		b = appendField(b, key, texts[key])
 	}
 	return append(b, '}')
+}
+
+func appendField(b []byte, key string, text json.RawMessage) []byte {
+	b = appendName(comma(b), key)
+	if text == nil {
+		return append(b, "null"...)
+	}
+	return append(b, text...)
 }
 
 func comma(b []byte) []byte {

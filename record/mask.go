@@ -58,12 +58,12 @@ func NewMasking(c wire.Catalogue, mask actors.Mask) *Masking {
 // Mask is the mask for cells.
 func (m *Masking) Mask() actors.Mask { return m.mask }
 
-func (m *Masking) envelope(e actors.Envelope) actors.Envelope {
+// envelope masks a copy of an envelope.
+func (m *Masking) envelope(e *actors.Envelope) {
 	if t := m.sensitive[e.Number]; t != nil && e.Type != actors.Refused {
 		e.Body = t.RedactBody(e.Codec, e.Body, m.mask)
 	}
 	e.Body = someOrNil(e.Body)
-	return e
 }
 
 // someOrNil makes no difference between bytes that are none and none at all, as the format does.
@@ -92,7 +92,8 @@ func (m *Masking) Compared(s *Step) *Step {
 	blank := &Masking{sensitive: m.sensitive, mask: Blank}
 	c := *s
 	if e := s.Input.Envelope; e != nil {
-		masked := blank.envelope(*e)
+		masked := *e
+		blank.envelope(&masked)
 		c.Input.Envelope = &masked
 	}
 	c.Turns, c.Out = nil, nil
@@ -101,7 +102,8 @@ func (m *Masking) Compared(s *Step) *Step {
 		c.Turns = append(c.Turns, t)
 	}
 	for _, e := range s.Out {
-		c.Out = append(c.Out, blank.envelope(e))
+		blank.envelope(&e)
+		c.Out = append(c.Out, e)
 	}
 	if s.Patch != nil {
 		p := *s.Patch

@@ -50,7 +50,7 @@ type Recorder struct {
 	blank   *Masking
 	queue   *queue
 	flight  *flight
-	buffers sync.Pool
+	benches sync.Pool
 	opened  atomic.Uint64 // activations so far
 	counts  counts
 }
@@ -66,7 +66,7 @@ type counts struct {
 // NewRecorder makes a Recorder without rules: only the flight recorder works, if it is on.
 func NewRecorder(o Options) *Recorder {
 	r := &Recorder{o: o, masking: NewMasking(o.Catalogue, NewMask(o.Key)), blank: NewMasking(o.Catalogue, Blank)}
-	r.buffers.New = func() any { return new([]byte) }
+	r.benches.New = func() any { return &bench{patch: actors.NewPatch(r.masking.mask)} }
 	r.rules.Store(Rules(nil).set())
 	r.queue = &queue{r: r}
 	r.flight = &flight{most: o.Limits.Flight, bound: o.Limits.FlightBytes, allowed: map[cause]int64{}}

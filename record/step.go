@@ -53,45 +53,86 @@ type Tables interface {
 // Encode writes a step as a recording holds it, masked. Call it while the step's Trace is being told: edits know what
 // they have become only then. Index is the caller's to fill in.
 func Encode(s *actors.Step, m *Masking) (*Step, error) {
-	e := form(s, m)
-	p := actors.NewPatch(m.mask)
-	for _, t := range s.Turns {
-		for _, edit := range t.Edits {
-			if err := edit.After(p); err != nil {
-				return nil, fmt.Errorf("record: what an edit became: %w", err)
-			}
-		}
+	e, p := new(Step), actors.NewPatch(m.mask)
+	if err := after(s, p); err != nil {
+		return nil, err
 	}
+	m.form(e, new(actors.Envelope), s)
 	e.Patch = plain(p)
 	return e, nil
 }
 
-// form is a step without its edits.
-func form(s *actors.Step, m *Masking) *Step {
-	in := s.Input
-	e := &Step{Before: s.Before, Quiet: s.Quiet, Input: Input{Type: in.Type, At: in.At, Question: in.Question,
-		Result: in.Result, Refusal: in.Refusal, Session: in.Session}}
-	if t, ok := in.Tables.(Tables); ok {
+// after writes what a step has changed.
+func after(s *actors.Step, p *actors.Patch) error {
+	for i := range s.Turns {
+		for _, edit := range s.Turns[i].Edits {
+			if err := edit.After(p); err != nil {
+				return fmt.Errorf("record: what an edit became: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// form fills in a step without its edits; in is the place of the input's envelope. It uses what the slices of e have.
+func (m *Masking) form(e *Step, in *actors.Envelope, s *actors.Step) {
+	was := &s.Input
+	e.Before, e.Quiet = s.Before, s.Quiet
+	e.Input = Input{Type: was.Type, At: was.At, Question: was.Question, Result: was.Result, Refusal: was.Refusal,
+		Session: was.Session}
+	if t, ok := was.Tables.(Tables); ok {
 		e.Input.Tables = t.Hash()
 	}
-	if in.Envelope != nil {
-		masked := m.envelope(*in.Envelope)
-		e.Input.Envelope = &masked
+	if was.Envelope != nil {
+		*in = *was.Envelope
+		m.envelope(in)
+		e.Input.Envelope = in
 	}
-	if len(s.Turns) > 0 {
-		e.Turns = make([]Turn, len(s.Turns))
+	e.Turns, e.Out = e.Turns[:0], e.Out[:0]
+	for i := range s.Turns {
+		t := &s.Turns[i]
+		e.Turns = append(e.Turns, Turn{Number: t.Number, Name: t.Name, Verdict: t.Verdict, Text: t.Text, Stack: t.Stack,
+			Commit: t.Commit, Timers: m.timers(t.Timers)})
 	}
-	for i, t := range s.Turns {
-		e.Turns[i] = Turn{Number: t.Number, Name: t.Name, Verdict: t.Verdict, Text: t.Text, Stack: t.Stack,
-			Commit: t.Commit, Timers: m.timers(t.Timers)}
+	e.Out = append(e.Out, s.Out...)
+	for i := range e.Out {
+		m.envelope(&e.Out[i])
 	}
-	if len(s.Out) > 0 {
-		e.Out = make([]actors.Envelope, len(s.Out))
+}
+
+// A bench is what an actor's turn needs to write a step, used again and again.
+type bench struct {
+	b     []byte
+	step  Step
+	in    actors.Envelope
+	patch *actors.Patch
+}
+
+// encode is Encode into a record of a stream; the bytes live until the bench is used again.
+func (w *bench) encode(s *actors.Step, m *Masking, stream, index uint64) error {
+	p := w.patch
+	clear(p.Cells)
+	clear(p.Rows)
+	clear(p.Groups)
+	clear(p.Bound)
+	p.Rest = nil
+	if err := after(s, p); err != nil {
+		return err
 	}
-	for i, out := range s.Out {
-		e.Out[i] = m.envelope(out)
+	m.form(&w.step, &w.in, s)
+	w.step.Index, w.step.Patch = index, nil
+	if len(p.Cells)+len(p.Rows)+len(p.Groups)+len(p.Bound) > 0 || p.Rest != nil {
+		w.step.Patch = p
 	}
-	return e
+	w.b = appendStep(w.b[:0], stream, &w.step)
+	return nil
+}
+
+// rest forgets what it has written about, so that nothing is kept alive by it.
+func (w *bench) rest() {
+	clear(w.step.Turns)
+	clear(w.step.Out)
+	w.step.Input, w.in = Input{}, actors.Envelope{}
 }
 
 // plain is a patch as it reads from a file: what holds nothing is nil, and it masks nothing any more.

@@ -98,7 +98,8 @@ func (t *trace) record(s *actors.Step, index uint64) {
 		}
 		return
 	}
-	e, err := Encode(s, t.r.masking)
+	w := t.r.benches.Get().(*bench)
+	err := w.encode(s, t.r.masking, t.number, index)
 	if err == nil && t.orphaned && s.Quiet {
 		err = t.refresh(s, index)
 	}
@@ -106,26 +107,23 @@ func (t *trace) record(s *actors.Step, index uint64) {
 		t.lose(whyState)
 		return
 	}
-	e.Index = index
-	buffer := t.r.buffers.Get().(*[]byte)
-	b := appendStep((*buffer)[:0], t.number, e)
-	for i := range e.Turns {
-		if turn := &e.Turns[i]; turn.Verdict == actors.Broken {
-			b = appendPanic(b, t.number, Panic{index, turn.Number, turn.Name, turn.Text})
+	for i := range w.step.Turns {
+		if turn := &w.step.Turns[i]; turn.Verdict == actors.Broken {
+			w.b = appendPanic(w.b, t.number, Panic{index, turn.Number, turn.Name, turn.Text})
 		}
 	}
 	t.stopping = t.stopping || s.Input.Type == actors.InputStop
 	if t.since++; t.since >= checkEvery || t.stopping {
-		b = t.check(b)
+		w.b = t.check(w.b)
 	}
 	tables, _ := s.Input.Tables.(Tables)
-	if t.put(b, tables, false) {
+	if t.put(w.b, tables, false) {
 		t.r.counts.steps.Add(1)
 	} else {
 		t.lose(t.r.queue.why())
 	}
-	*buffer = b
-	t.r.buffers.Put(buffer)
+	w.rest()
+	t.r.benches.Put(w)
 }
 
 // check appends the hash of the whole state as it is now. A state that cannot be written is not checked.
