@@ -47,6 +47,8 @@ type Report struct {
 	Closes  map[string]uint64 `json:"closes,omitempty"`  // of a gate: ended sessions, by code
 	Store   *Store            `json:"store,omitempty"`   // of a persist node
 
+	Record map[string]int64 `json:"record,omitempty"` // of its recorder: steps_total, ...
+
 	Tables  Tables  `json:"tables"`
 	Process Process `json:"process"`
 }

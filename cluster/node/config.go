@@ -12,6 +12,7 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/gate"
 	"github.com/fireflyrt/firefly/persist"
+	"github.com/fireflyrt/firefly/record"
 )
 
 // The runtime's own roles. Any other name is a role of the game's, and actors.Kind.Role says who
@@ -43,6 +44,7 @@ type Config struct {
 	Gate    GateConfig
 	Actors  ActorsConfig
 	Persist PersistConfig
+	Record  RecordConfig
 	places  map[string]place // of keys and tables in the file, by dotted path
 }
 
@@ -94,6 +96,9 @@ type PersistConfig struct {
 	FlushEvery time.Duration
 	persist.Limits
 }
+
+// RecordConfig is the table [record].
+type RecordConfig struct{ record.Limits }
 
 // Bytes is a size; files say "64KiB", "1MiB", "2GiB" or a plain number.
 type Bytes int64
@@ -184,6 +189,9 @@ func (c *Config) RunDir() string { return filepath.Join(c.Cluster.Data, "run") }
 
 // LogDir holds one log file for each node that `up` started.
 func (c *Config) LogDir() string { return filepath.Join(c.Cluster.Data, "log") }
+
+// RecordDir holds the recordings that nodes on this machine make, and the rules that say of whom.
+func (c *Config) RecordDir() string { return filepath.Join(c.Cluster.Data, "rec") }
 
 // BinDir holds the binaries that nodes run, by build.
 func (c *Config) BinDir() string { return filepath.Join(c.Cluster.Data, "bin") }

@@ -185,6 +185,22 @@ var keys = [...]key{
 	{"persist.cache_bytes", "64MiB", sized(1<<20, 64<<30),
 		"Clean rows that a persist node keeps in memory.",
 		func(c *Config, _ *NodeConfig) any { return sizeOf(&c.Persist.CacheBytes) }},
+
+	{"record.flight", "1000", number(0, 100000),
+		"Newest inputs of each actor that are kept and written when it panics; 0: none.",
+		func(c *Config, _ *NodeConfig) any { return &c.Record.Flight }},
+	{"record.flight_bytes", "64MiB", sized(1<<20, 64<<30),
+		"Memory for the newest inputs of all actors of a node; the oldest go first.",
+		func(c *Config, _ *NodeConfig) any { return sizeOf(&c.Record.FlightBytes) }},
+	{"record.file_bytes", "64MiB", sized(64<<10, 1<<30),
+		"A recording that is larger goes on in another file.",
+		func(c *Config, _ *NodeConfig) any { return sizeOf(&c.Record.FileBytes) }},
+	{"record.total_bytes", "1GiB", sized(1<<20, 1<<40),
+		"Recordings of one node; the oldest files are deleted.",
+		func(c *Config, _ *NodeConfig) any { return sizeOf(&c.Record.TotalBytes) }},
+	{"record.queue_bytes", "8MiB", sized(64<<10, 1<<30),
+		"Recordings of one node that wait for the disk; beyond it they have gaps.",
+		func(c *Config, _ *NodeConfig) any { return sizeOf(&c.Record.QueueBytes) }},
 }
 
 // maxCopies bounds how many nodes one table makes.

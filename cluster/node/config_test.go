@@ -16,6 +16,7 @@ import (
 	"github.com/fireflyrt/firefly/cluster"
 	"github.com/fireflyrt/firefly/gate"
 	"github.com/fireflyrt/firefly/persist"
+	"github.com/fireflyrt/firefly/record"
 )
 
 var update = flag.Bool("update", false, "write what is reported now as the expected text")
@@ -97,7 +98,8 @@ func TestTheDefaultFileIsTheOneOfTheDesign(t *testing.T) {
 		t.Errorf("the second copy listens on %s and %s", n.Listen, n.HTTP)
 	}
 	if c.Gate.Limits != gate.DefaultLimits() || c.Actors.Limits != actors.DefaultLimits() ||
-		c.Persist.Limits != persist.DefaultLimits() || c.Cluster.Shards != cluster.DefaultShards {
+		c.Persist.Limits != persist.DefaultLimits() || c.Record.Limits != record.DefaultLimits() ||
+		c.Cluster.Shards != cluster.DefaultShards {
 		t.Errorf("the defaults of the floors are others than these: %+v", c)
 	}
 	if !c.Cluster.Etcd.Embedded || c.Cluster.Etcd.Endpoints[0] != "127.0.0.1:9470" {

@@ -33,7 +33,7 @@ func writeKeys(b *strings.Builder, table string, c *Config, n *NodeConfig) {
 		if k.table() != table || k.name == secret {
 			continue
 		}
-		if text := written(k.field(c, n)); text != `""` && text != "[]" && text != "0" {
+		if text := written(k.field(c, n)); text != `""` && text != "[]" && (text != "0" || k.value != "") {
 			fmt.Fprintf(b, "%s = %s\n", k.last(), text)
 		}
 	}

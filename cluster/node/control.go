@@ -19,6 +19,8 @@ type Controlled interface {
 	Ready() error
 	// Report returns what the node counts, for JSON. `up` and `ps` read of it what Report names.
 	Report() any
+	// Record makes the node follow the rules of recording as their file has them now.
+	Record() error
 	// Stop begins an orderly end and returns at once. Further calls do nothing.
 	Stop()
 }
@@ -35,7 +37,8 @@ type Report struct {
 const maxSocketPath = 100
 
 // A Control is a node's open control endpoint. It serves HTTP on a unix socket that only this user
-// can open: GET /readyz (200, or 503 with the reason), GET /report (JSON), POST /stop (202).
+// can open: GET /readyz (200, or 503 with the reason), GET /report (JSON), POST /record (204; 500 with the reason),
+// POST /stop (202).
 type Control struct {
 	running Running
 	file    string // the run file
@@ -112,6 +115,13 @@ func controlHandler(n Controlled) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(text) //nolint:errcheck // whoever asked is gone
+	})
+	mux.HandleFunc("POST /record", func(w http.ResponseWriter, _ *http.Request) {
+		if err := n.Record(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		n.Stop()

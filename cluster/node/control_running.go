@@ -194,6 +194,12 @@ func (r Running) Report(ctx context.Context, into any) error {
 	return nil
 }
 
+// Record asks the node to follow the rules of recording as their file has them now.
+func (r Running) Record(ctx context.Context) error {
+	_, err := r.call(ctx, http.MethodPost, "/record")
+	return err
+}
+
 // Stop asks the node to end in order. It does not wait for the end: watch Alive.
 func (r Running) Stop(ctx context.Context) error {
 	_, err := r.call(ctx, http.MethodPost, "/stop")

@@ -14,12 +14,14 @@ import (
 // A tame node does what the test says.
 type tame struct {
 	notReady error
+	recorded atomic.Int32
 	stopped  atomic.Int32
 }
 
-func (n *tame) Ready() error { return n.notReady }
-func (n *tame) Report() any  { return Report{Sessions: 3, Actors: 4, Messages: 5} }
-func (n *tame) Stop()        { n.stopped.Add(1) }
+func (n *tame) Ready() error  { return n.notReady }
+func (n *tame) Report() any   { return Report{Sessions: 3, Actors: 4, Messages: 5} }
+func (n *tame) Record() error { n.recorded.Add(1); return n.notReady }
+func (n *tame) Stop()         { n.stopped.Add(1) }
 
 func open(t *testing.T, dir string, n Controlled) *Control {
 	t.Helper()
@@ -51,12 +53,18 @@ func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	if err := r.Record(ctx); err == nil || !strings.Contains(err.Error(), "the link is not up") {
+		t.Errorf("record: %v", err)
+	}
 	if err := r.Ready(ctx); err == nil || !strings.Contains(err.Error(), "the link is not up") {
 		t.Errorf("ready: %v", err)
 	}
 	n.notReady = nil
 	if err := r.Ready(ctx); err != nil {
 		t.Errorf("ready: %v", err)
+	}
+	if err := r.Record(ctx); err != nil || n.recorded.Load() != 2 {
+		t.Errorf("record: %v, %d times", err, n.recorded.Load())
 	}
 	var report Report
 	if err := r.Report(ctx, &report); err != nil || report != (Report{3, 4, 5}) {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/fireflyrt/firefly/gate"
 	"github.com/fireflyrt/firefly/hotreload"
 	"github.com/fireflyrt/firefly/persist"
+	"github.com/fireflyrt/firefly/record"
 )
 
 const (
@@ -56,11 +58,12 @@ type process struct {
 	log         *slog.Logger
 	incarnation uint64
 
-	link    *cluster.Link
-	node    *Node
-	control *Control
-	sockets *gate.Server
-	ends    []func(ctx context.Context) error // what has come up, in order
+	link     *cluster.Link
+	node     *Node
+	control  *Control
+	recorder *record.Recorder
+	sockets  *gate.Server
+	ends     []func(ctx context.Context) error // what has come up, in order
 
 	mu        sync.Mutex
 	condemned error
@@ -126,8 +129,11 @@ func (p *process) startNode(ctx context.Context) error {
 	}
 	tables.Start()
 	p.ending(func(context.Context) error { tables.Stop(); return nil })
+	if err := p.startRecorder(); err != nil {
+		return err
+	}
 	parts := Parts{Incarnation: p.incarnation, Seed: cluster.NewIncarnation(), Draw: cluster.NewIncarnation,
-		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Log: p.log,
+		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Tap: p.recorder, Log: p.log,
 		Condemned: p.condemn}
 	if p.self.Has(RolePersist) {
 		if parts.Database, err = p.openDatabase(ctx); err != nil {
@@ -144,6 +150,22 @@ func (p *process) startNode(ctx context.Context) error {
 		return err
 	}
 	p.ending(p.node.Stop)
+	return nil
+}
+
+// startRecorder lets the node's actors be heard. Rules that cannot be read are logged, and the game runs without them.
+func (p *process) startRecorder() error {
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return fmt.Errorf("drawing a key for masks: %w", err)
+	}
+	p.recorder = record.NewRecorder(record.Options{Dir: p.config.RecordDir(), App: p.blueprint.Name, Node: p.self.Name,
+		Incarnation: p.incarnation, Catalogue: p.blueprint.Catalogue, Key: key, Clock: p.clock, Scheduler: p.pool,
+		Log: p.log, Limits: p.config.Record.Limits})
+	if err := p.recorder.FollowFile(); err != nil {
+		p.log.Error("recording rules cannot be read; nobody is recorded by them", "error", err)
+	}
+	p.ending(func(context.Context) error { return p.recorder.Stop() })
 	return nil
 }
 
@@ -259,6 +281,7 @@ func (p *process) startControl(context.Context) (err error) {
 // controlled is the process as its control endpoint sees it.
 type controlled struct{ p *process }
 
-func (c controlled) Ready() error { return c.p.node.Ready() }
-func (c controlled) Report() any  { return c.p.node.Report() }
-func (c controlled) Stop()        { c.p.stop() }
+func (c controlled) Ready() error  { return c.p.node.Ready() }
+func (c controlled) Report() any   { return c.p.node.Report() }
+func (c controlled) Record() error { return c.p.recorder.FollowFile() }
+func (c controlled) Stop()         { c.p.stop() }

@@ -64,6 +64,9 @@ func (n *Node) Report() admin.Report {
 	}
 	n.reportGate(&r)
 	n.reportStore(&r)
+	if tap, ok := n.parts.Tap.(interface{ Report() map[string]int64 }); ok {
+		r.Record = tap.Report()
+	}
 	return r
 }
 
