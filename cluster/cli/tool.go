@@ -35,6 +35,9 @@ type tool struct {
 	catalogue wire.Catalogue
 	bot       func(b *client.Bot) error
 
+	blueprint *node.Blueprint // what replay plays with
+	in        io.Reader       // commands of the debugger
+
 	binary   string // what `up` installs and starts; "": this program
 	env      []string
 	out, err io.Writer
