@@ -17,7 +17,7 @@ import (
 // whoever has read one can read all.
 type Telling struct {
 	messages wire.Catalogue
-	sessions map[actors.Ref]string // short names, if there are any
+	sessions map[actors.Ref]string // short names
 }
 
 // NewTelling knows the messages of a catalogue.
@@ -158,12 +158,15 @@ func (l *Telling) out(e actors.Envelope) string {
 	return where + " " + l.body(&e)
 }
 
-// name is a session's short name, or the actor's own.
+// name is the actor's own; that of a session is a short one, given in the order in which they are first told of.
 func (l *Telling) name(r actors.Ref) string {
-	if short := l.sessions[r]; short != "" {
-		return short
+	if r.Kind != actors.SessionKind {
+		return r.String()
 	}
-	return r.String()
+	if l.sessions[r] == "" {
+		l.sessions[r] = fmt.Sprintf("client-%d", len(l.sessions)+1)
+	}
+	return l.sessions[r]
 }
 
 func (l *Telling) body(e *actors.Envelope) string { return l.message(e.Number, e.Codec, e.Body) }
@@ -249,7 +252,7 @@ func (l *Telling) changes(p *actors.Patch) []string {
 			all = append(all, "bound: "+l.name(r))
 		}
 	}
-	if r := p.Rest; r != nil {
+	if r := p.Rest; r != nil && len(r.Failures) > 0 {
 		all = append(all, fmt.Sprintf("%d failures of late", len(r.Failures)))
 	}
 	return all

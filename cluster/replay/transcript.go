@@ -50,7 +50,7 @@ func (n *witness) Opened(v actors.View) actors.Trace {
 		n.fail(err)
 		return nil
 	}
-	s := &record.Segment{Ref: v.Self(), At: image.At, Image: image}
+	s := &record.Segment{Ref: v.Self(), Node: "world", At: image.At, Image: image}
 	n.segments = append(n.segments, s)
 	return &testimony{witness: n, segment: s}
 }
