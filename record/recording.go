@@ -159,8 +159,8 @@ func (r *Recording) hashes() []string {
 // and lives of one actor on several nodes follow each other by time. The parts are not changed.
 func Merge(parts ...*Recording) *Recording {
 	all := &Recording{tables: map[string]map[string][]byte{}}
-	for i, p := range parts {
-		if i == 0 || p.Header.At < all.Header.At {
+	for _, p := range parts {
+		if len(p.runs) > 0 && (all.Header.At == 0 || p.Header.At < all.Header.At) {
 			all.Header = p.Header
 		}
 		for _, s := range p.runs {

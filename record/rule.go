@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/fireflyrt/firefly/actors"
 )
@@ -113,6 +114,29 @@ func (r Rules) Write(dir string) error {
 		return fmt.Errorf("record: writing the rules: %w", err)
 	}
 	return nil
+}
+
+// EditRules changes the rules of a directory; one change at a time, whoever makes it.
+func EditRules(dir string, edit func(Rules) (Rules, error)) (Rules, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("record: making %s: %w", dir, err)
+	}
+	lock, err := os.OpenFile(RulesFile(dir)+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("record: locking the rules: %w", err)
+	}
+	defer lock.Close() // which gives the lock back
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("record: locking the rules: %w", err)
+	}
+	rules, err := ReadRules(dir)
+	if err == nil {
+		rules, err = edit(rules)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rules, rules.Write(dir)
 }
 
 // With adds a rule, once. One for the same kind, or for a share of sessions, takes the other's place.

@@ -80,8 +80,9 @@ func (f *fakeNode) Ready() error {
 	}
 	return nil
 }
-func (f *fakeNode) Report() any { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }
-func (f *fakeNode) Stop()       { f.once.Do(func() { close(f.stop) }) }
+func (f *fakeNode) Report() any   { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }
+func (f *fakeNode) Record() error { return f.Ready() }
+func (f *fakeNode) Stop()         { f.once.Do(func() { close(f.stop) }) }
 
 func runFake(ctx context.Context, c *node.Config, name string) (err error) {
 	text, _ := os.ReadFile(filepath.Join(c.Cluster.Data, "misbehave", name))
