@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// maxSteps is how much may run while no time passes. A busy cluster needs some hundreds.
-const maxSteps = 1_000_000
+// maxSteps is how much may run while no time passes. A busy cluster needs some thousands.
+const maxSteps = 200_000
 
 // A Time is a clock and a processor. Settle, Step, Advance, Sleep and Close are for the one goroutine that owns it; Now,
 // Run, Offload and AfterFunc may be called from any.
 type Time struct {
-	// Stuck is called when a million steps have been run and no time has passed: something goes round for ever. It is
+	// Stuck is called when 200,000 steps have been run and no time has passed: something goes round for ever. It is
 	// called after half of them already, with last false, so that it can tell who ran since. Nil: Time panics.
 	Stuck func(steps int, last bool)
 
@@ -135,7 +135,7 @@ func (t *Time) count() {
 	if t.Stuck != nil {
 		t.Stuck(maxSteps, last)
 	} else if last {
-		panic("virtual: a million steps were run and no time has passed: something goes round for ever")
+		panic("virtual: 200,000 steps were run and no time has passed: something goes round for ever")
 	}
 }
 

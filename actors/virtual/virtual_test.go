@@ -110,7 +110,7 @@ func TestWhatGoesRoundForEverIsFound(t *testing.T) {
 	t.Parallel()
 	v := virtual.New(begin, nil)
 	over := false
-	v.Stuck = func(steps int, last bool) { over = last && steps == 1_000_000 }
+	v.Stuck = func(steps int, last bool) { over = last && steps == 200_000 }
 	var again func()
 	again = func() {
 		if !over {

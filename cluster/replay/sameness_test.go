@@ -1,0 +1,53 @@
+package replay_test
+
+import (
+	"crypto/sha256"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// seeds are as many as a test asks for, or as FIREFLY_SEEDS says: make chaos.
+func seeds(n uint64) uint64 {
+	if asked, err := strconv.ParseUint(os.Getenv("FIREFLY_SEEDS"), 10, 64); err == nil {
+		return max(n, asked)
+	}
+	return n
+}
+
+// seen is a hash of all that can be seen of a day.
+func seen(t *testing.T, seed uint64, steps int) [sha256.Size]byte {
+	t.Helper()
+	h := sha256.New()
+	d := newDay(t, seed, h)
+	d.hour(steps, (*day).any)
+	d.end()
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func TestTheSameSeedGivesTheSameBytesAThousandTimes(t *testing.T) {
+	t.Parallel()
+	first := seen(t, 1, 40)
+	for i := range 1000 {
+		if again := seen(t, 1, 40); again != first {
+			t.Fatalf("the run after %d others was another", i+1)
+		}
+	}
+}
+
+func TestALongDayIsTheSameDayEachTimeAndAnotherWithAnotherSeed(t *testing.T) {
+	t.Parallel()
+	days := map[[sha256.Size]byte]uint64{}
+	for seed := range seeds(10) {
+		first := seen(t, seed, 200)
+		for range 2 {
+			if seen(t, seed, 200) != first {
+				t.Fatalf("seed %d has two days", seed)
+			}
+		}
+		if other, known := days[first]; known {
+			t.Fatalf("seeds %d and %d have one day", seed, other)
+		}
+		days[first] = seed
+	}
+}
