@@ -108,7 +108,7 @@ func (p *Playback) toTheEnd() error {
 		case d != nil:
 			return errors.New(strings.TrimRight(d.String(), "\n"))
 		}
-		if err := p.check(); err != nil {
+		if _, err := p.Check(); err != nil {
 			return err
 		}
 	}

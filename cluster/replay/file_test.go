@@ -84,6 +84,16 @@ func upright(actors.Context, *fall) error { return nil }
 func TestARecordingPlaysToTheSameEnd(t *testing.T) {
 	t.Parallel()
 	path := evening(t, false)
+	r, err := record.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := replay.Verify(hall, r); err != nil || v.Steps != r.Steps() || v.Actors < 4 {
+		t.Errorf("verified %+v, %v", v, err)
+	}
+	if _, err := replay.Verify(otherHall(doubled), r); err == nil {
+		t.Error("another behaviour was found the same")
+	}
 	p := replay.File(t, hall, path)
 	if own := replay.StateOf[counts](p, personKind.Ref("ann"), "own"); own != (counts{6, 4}) {
 		t.Errorf("ann ends with %+v", own)

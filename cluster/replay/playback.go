@@ -90,24 +90,24 @@ func (p *Playback) Step() (today *record.Step, d *Difference) {
 	return today, nil
 }
 
-// check compares the state with a check of the recording, if there is one here.
-func (p *Playback) check() error {
+// Check compares the state with the hash that the recording has of it here, if it has one.
+func (p *Playback) Check() (checked bool, err error) {
 	for _, c := range p.Segment.Checks {
 		if c.After != p.Segment.First+uint64(p.next) {
 			continue
 		}
 		image, err := p.State()
 		if err != nil {
-			return err
+			return true, err
 		}
 		hash, err := record.Hash(image)
 		if err == nil && hash != c.Hash {
 			err = fmt.Errorf("replay: %s: the state after step %d is not the recorded one, although every step was: "+
 				"a cell is changed without Edit, or through a pointer that was kept", p.Segment.Ref, p.next-1)
 		}
-		return err
+		return true, err
 	}
-	return nil
+	return false, nil
 }
 
 // input is a recorded input as the actor takes it.
