@@ -4,9 +4,9 @@
 //
 // It promises that what it looks for is found in every function that takes an actors.Context or an *actors.Props, in
 // the function literals within, and in whatever these refer to in their own package and in packages that are checked
-// with it; and that each finding says what to use instead. It does not see through functions of other modules, through
-// reflection, or through values of interfaces whose methods are in another package. What it lets pass is not proven;
-// what it finds may be excused:
+// with it; and that each finding says what to use instead. It does not see into other modules, through reflection, into
+// methods that only another package calls, into functions in fields that somebody else sets, or what is written through
+// a pointer. What it lets pass is not proven; what it finds may be excused:
 //
 //	//firefly:deterministic REASON
 //

@@ -18,12 +18,14 @@ type loop struct {
 	key   types.Object // nil if the loop does not ask for it
 	value types.Object
 
-	effects map[string]string // what is written, and in which way
-	own     map[ast.Expr]bool // mentions of it that belong to the writing
-	lasting bool              // something is written that the next entry does not write in the same way again
-	fixed   []ast.Stmt        // constants that are assigned
-	exits   []exit            // ways out before the last entry
-	inner   int               // loops and switches around the statement, within this loop, that a break ends
+	label   string                // of the loop itself
+	effects map[string]string     // what is written, and in which way
+	written map[types.Object]bool // the fields and variables of these
+	own     map[ast.Expr]bool     // mentions of it that belong to the writing
+	lasting bool                  // something is written that the next entry does not write in the same way again
+	fixed   []ast.Stmt            // constants that are assigned
+	exits   []exit                // ways out before the last entry
+	inner   int                   // loops and switches around the statement, within this loop, that a break ends
 }
 
 // An exit is a statement that ends the loop, and what stands before it in its block.
@@ -34,7 +36,13 @@ type exit struct {
 
 // newLoop is nil unless the statement runs over a map and learns more of it than how long it is.
 func newLoop(s *scanner, r *ast.RangeStmt) *loop {
-	l := &loop{scanner: s, stmt: r, over: r.X, effects: map[string]string{}, own: map[ast.Expr]bool{}}
+	l := &loop{scanner: s, stmt: r, over: r.X, effects: map[string]string{}, written: map[types.Object]bool{},
+		own: map[ast.Expr]bool{}}
+	if len(s.stack) > 1 {
+		if labelled, ok := s.stack[len(s.stack)-2].(*ast.LabeledStmt); ok {
+			l.label = labelled.Label.Name
+		}
+	}
 	key, value := r.Key, r.Value
 	if c, ok := ast.Unparen(r.X).(*ast.CallExpr); ok {
 		f := s.mapIterator(c)
@@ -68,10 +76,7 @@ func (l *loop) seen() string {
 	if seen := l.block(l.stmt.Body.List); seen != "" {
 		return seen
 	}
-	if seen := l.left(); seen != "" {
-		return seen
-	}
-	return l.readBack()
+	return first(l.left(), l.readBack(), l.calledBack())
 }
 
 func (l *loop) block(list []ast.Stmt) string {
@@ -182,6 +187,7 @@ func (l *loop) way(index ast.Expr, other string) string {
 func (l *loop) effect(e ast.Expr, way string) string {
 	l.lasting = true
 	l.ownAll(e)
+	l.written[l.object(e)] = true
 	path := types.ExprString(ast.Unparen(e))
 	if had, ok := l.effects[path]; ok && had != way {
 		return path + " is written in two ways"
@@ -198,9 +204,11 @@ func (l *loop) leave(s ast.Stmt, before []ast.Stmt) string {
 	switch s := s.(type) {
 	case *ast.BranchStmt:
 		switch {
-		case s.Tok == token.GOTO, s.Tok == token.FALLTHROUGH:
+		case s.Tok == token.GOTO:
 			return "it jumps"
-		case s.Label == nil && (s.Tok == token.CONTINUE || l.inner > 0):
+		case s.Label != nil && s.Label.Name == l.label && s.Tok == token.CONTINUE,
+			s.Label != nil && l.local(l.TypesInfo.Uses[s.Label]),
+			s.Label == nil && (s.Tok != token.BREAK || l.inner > 0):
 			return ""
 		}
 	case *ast.ReturnStmt:
@@ -289,4 +297,56 @@ func (l *loop) readBack() string {
 		return true
 	})
 	return seen
+}
+
+// calledBack is readBack for what the body calls: functions of the package that only look, but at what it writes.
+func (l *loop) calledBack() string {
+	seen := ""
+	ast.Inspect(l.stmt.Body, func(n ast.Node) bool {
+		c, ok := n.(*ast.CallExpr)
+		if ok && seen == "" && l.looksAt(l.byFunc[l.callee(c)], map[*unit]bool{}) {
+			seen = types.ExprString(c.Fun) + " reads what is written"
+		}
+		return seen == ""
+	})
+	return seen
+}
+
+// looksAt says that a unit, or what it mentions, mentions something that the loop writes.
+func (l *loop) looksAt(u *unit, busy map[*unit]bool) bool {
+	if u == nil || busy[u] {
+		return false
+	}
+	busy[u] = true
+	found := false
+	ast.Inspect(u.node, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		if !ok || found {
+			return !found
+		}
+		o := l.TypesInfo.Uses[id]
+		if found = o != nil && l.written[o]; found {
+			return false
+		}
+		if fn, ok := o.(*types.Func); ok {
+			found = l.looksAt(l.byFunc[fn.Origin()], busy)
+		}
+		return !found
+	})
+	return found
+}
+
+// object is the field, or the variable, that a path ends with.
+func (l *loop) object(e ast.Expr) types.Object {
+	switch x := ast.Unparen(e).(type) {
+	case *ast.SelectorExpr:
+		return l.TypesInfo.Uses[x.Sel]
+	case *ast.Ident:
+		return l.TypesInfo.Uses[x]
+	case *ast.IndexExpr:
+		return l.object(x.X)
+	case *ast.StarExpr:
+		return l.object(x.X)
+	}
+	return nil
 }

@@ -71,6 +71,8 @@ func bans(path string) []ban {
 			instead: "uuid.NewRandomFromReader with bytes of ctx.Rand()"}}
 	case "sync", "sync/atomic":
 		return []ban{{rule: Lock, methods: true, types: true, instead: "plain fields"}}
+	case "golang.org/x/sync/errgroup":
+		return []ban{{rule: Goroutine, methods: true, instead: "actors.Work"}}
 	case "os":
 		return []ban{{rule: Process, but: []string{"Err", "Is"}, methods: true, instead: work}}
 	case "net":
@@ -91,11 +93,12 @@ func bans(path string) []ban {
 
 // wrong says what is wrong with what a rule bans of other packages.
 var wrong = map[Rule]string{
-	Time:    "is the process's time, which a replay does not repeat",
-	Luck:    "is the process's luck, which a replay does not repeat",
-	Lock:    "is for goroutines that share, and an actor shares nothing",
-	Process: "asks the process, which answers otherwise on replay",
-	Order:   "runs over a map in an order that differs from run to run",
+	Goroutine: "starts goroutines, which run when they like",
+	Time:      "is the process's time, which a replay does not repeat",
+	Luck:      "is the process's luck, which a replay does not repeat",
+	Lock:      "is for goroutines that share, and an actor shares nothing",
+	Process:   "asks the process, which answers otherwise on replay",
+	Order:     "runs over a map in an order that differs from run to run",
 }
 
 // banned says what is wrong with an object of another package, if anything is.

@@ -126,6 +126,7 @@ func (s *scanner) lookAtCall(n *ast.CallExpr) {
 		}
 		return
 	}
+	s.changed(n)
 	if f := s.mapIterator(n); f != "" && !s.sorted(n) {
 		s.find(n, Order, "maps."+f+" is in an order that differs from run to run: sort it at once, with "+
 			"slices.Sorted or slices.SortedFunc")
@@ -231,6 +232,43 @@ func (s *scanner) written(e ast.Expr) {
 	v, ok := root(s.TypesInfo, e).(*types.Var)
 	if ok && v.Pkg() != nil && v.Parent() == v.Pkg().Scope() {
 		s.find(e, Shared, v.Name()+noShared)
+	}
+}
+
+// changed finds a package's variable that a method of the package changes.
+func (s *scanner) changed(c *ast.CallExpr) {
+	f, ok := ast.Unparen(c.Fun).(*ast.SelectorExpr)
+	if !ok {
+		return
+	}
+	u := s.byFunc[s.callee(c)]
+	if u == nil || u.fn.Signature().Recv() == nil {
+		return
+	}
+	writes := false
+	mine := func(e ast.Expr) {
+		if id, ok := ast.Unparen(e).(*ast.Ident); ok && id.Name == u.fn.Signature().Recv().Name() {
+			return // the method's own copy
+		}
+		writes = writes || root(s.TypesInfo, e) == u.fn.Signature().Recv()
+	}
+	ast.Inspect(u.node, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for _, e := range n.Lhs {
+				mine(e)
+			}
+		case *ast.IncDecStmt:
+			mine(n.X)
+		case *ast.CallExpr:
+			if b := s.builtin(n); (b == "delete" || b == "clear") && len(n.Args) > 0 {
+				mine(n.Args[0])
+			}
+		}
+		return true
+	})
+	if writes {
+		s.written(f.X)
 	}
 }
 

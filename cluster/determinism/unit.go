@@ -116,9 +116,6 @@ func (g *graph) declare(d ast.Decl) {
 func (g *graph) add(u *unit) {
 	g.units = append(g.units, u)
 	ast.Inspect(u.node, func(n ast.Node) bool {
-		if c, ok := n.(*ast.CallExpr); ok && g.isWork(c) {
-			return false
-		}
 		lit, ok := n.(*ast.FuncLit)
 		if !ok || g.byLit[lit] == u {
 			return true
@@ -253,7 +250,7 @@ func (g *graph) reach() []*unit {
 // export tells the packages above of functions that are no behaviour here, and would be trouble in one.
 func (g *graph) export() {
 	for _, u := range g.units {
-		if u.fn == nil || u.reached {
+		if u.fn == nil {
 			continue
 		}
 		if f := u.first(map[*unit]bool{}); f != nil {
