@@ -55,6 +55,15 @@ func NewMasking(c wire.Catalogue, mask actors.Mask) *Masking {
 	return m
 }
 
+// MaskingOf is how what happens today is masked, to be compared with a recording: everything sensitive looks alike, or,
+// where the recording is not masked, nothing is masked.
+func MaskingOf(r *Recording, c wire.Catalogue) *Masking {
+	if r.Header.Masked {
+		return NewMasking(c, Blank)
+	}
+	return NewMasking(wire.Catalogue{}, nil)
+}
+
 // Mask is the mask for cells.
 func (m *Masking) Mask() actors.Mask { return m.mask }
 

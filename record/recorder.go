@@ -132,7 +132,8 @@ func (r *Recorder) Report() map[string]int64 {
 
 // header is that of a file that begins now.
 func (r *Recorder) header() Header {
-	return Header{App: r.o.App, Node: r.o.Node, Incarnation: r.o.Incarnation, At: r.o.Clock.Now().UnixNano()}
+	return Header{App: r.o.App, Node: r.o.Node, Incarnation: r.o.Incarnation, At: r.o.Clock.Now().UnixNano(),
+		Masked: true}
 }
 
 // warnEvery is how often drops are logged.

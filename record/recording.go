@@ -30,7 +30,8 @@ type Header struct {
 	App         string `json:"app"`
 	Node        string `json:"node"`
 	Incarnation uint64 `json:"incarnation,string"`
-	At          int64  `json:"at"` // Unix nanoseconds
+	At          int64  `json:"at"`               // Unix nanoseconds
+	Masked      bool   `json:"masked,omitempty"` // what is sensitive is not in it
 }
 
 // An Actor is all that was recorded of one actor, on whatever nodes it lived.

@@ -30,7 +30,7 @@ type Playback struct {
 // NewPlayback puts a recording in; nothing is played before Begin.
 func NewPlayback(b *node.Blueprint, r *record.Recording) *Playback {
 	return &Playback{Tell: NewTelling(b.Catalogue), blueprint: b, recording: r,
-		masking: record.NewMasking(b.Catalogue, record.Blank), editions: map[string]*hotreload.Edition{}}
+		masking: record.MaskingOf(r, b.Catalogue), editions: map[string]*hotreload.Edition{}}
 }
 
 // Begin begins with a segment.
@@ -59,8 +59,8 @@ func (p *Playback) Next() int { return p.next }
 // Done reports whether there is no further step.
 func (p *Playback) Done() bool { return p.next >= len(p.Segment.Steps) }
 
-// State is the state of today's actor, with what is sensitive blanked.
-func (p *Playback) State() (*actors.Image, error) { return p.rerun.Image(record.Blank) }
+// State is the state of today's actor, with what is sensitive blanked if it is in the recording.
+func (p *Playback) State() (*actors.Image, error) { return p.rerun.Image(p.masking.Mask()) }
 
 // Step gives the actor its next input and returns what it did today, and how that differs from what was recorded: nil
 // if it does not. An error means that the input could not be given; it is a difference, too.

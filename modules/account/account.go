@@ -2,8 +2,8 @@
 //
 // A name belongs to whoever comes with it first; that is committed before the answer leaves. After too many wrong
 // secrets the player is locked for a while. It promises that the secret itself goes no further than the door: the
-// player keeps and compares a hash. It does not hash slowly: secrets are meant to be made by programs, of 128 random
-// bits or more, which nobody finds by trying. Passwords that people choose want argon2id.
+// player keeps and compares a hash, and recordings hold neither. It does not hash slowly: secrets are meant to be made
+// by programs, of 128 random bits or more, which nobody finds by trying. Passwords that people choose want argon2id.
 package account
 
 import (
@@ -45,7 +45,7 @@ var Messages = wire.Messages(
 // Login is a client's first request.
 type Login struct {
 	Name   string `json:"name"`
-	Secret string `json:"secret"`
+	Secret string `json:"secret" firefly:"sensitive"`
 	Wish   string `json:"wish"` // for the game, at the first visit: a character, a place to begin
 }
 
@@ -57,7 +57,7 @@ type LoggedIn struct {
 
 // Prove is the door asking the player whether whoever comes may be it.
 type Prove struct {
-	Sum  string `json:"sum"`
+	Sum  string `json:"sum" firefly:"sensitive"`
 	Wish string `json:"wish"`
 }
 
@@ -108,7 +108,7 @@ type account struct {
 }
 
 type lock struct {
-	Sum   string    `json:"sum"` // empty: nobody came yet
+	Sum   string    `json:"sum" firefly:"sensitive"` // empty: nobody came yet
 	Wrong int       `json:"wrong"`
 	Until time.Time `json:"until"` // locked until then
 }
