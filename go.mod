@@ -26,6 +26,7 @@ require (
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 	modernc.org/sqlite v1.54.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (
