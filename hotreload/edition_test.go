@@ -23,7 +23,8 @@ func TestAnEditionIsMadeAgainFromItsFiles(t *testing.T) {
 	if again.Hash() != first.Hash() || len(first.Hash()) != 64 || !strings.HasPrefix(first.Hash(), first.Version()) {
 		t.Errorf("hashes %s and %s, version %s", first.Hash(), again.Hash(), first.Version())
 	}
-	other, err := FromFiles([]Declared{table}, map[string][]byte{"prices.csv": []byte("item,gold,is_rare,wait\nsword,8,,\n")})
+	dearer := map[string][]byte{"prices.csv": []byte("item,gold,is_rare,wait\nsword,8,,\n")}
+	other, err := FromFiles([]Declared{table}, dearer)
 	if err != nil || other.Hash() == first.Hash() {
 		t.Errorf("other contents have the same hash (%v)", err)
 	}

@@ -19,8 +19,8 @@ func typical(p *player) *actors.Step {
 	p.at++
 	in := &actors.Envelope{Type: actors.Message, To: p.ref, From: p.ref, Session: visit, Number: 102, Codec: wire.JSON,
 		Body: body, Request: 7, At: p.at}
-	s := &actors.Step{Input: actors.Input{Type: actors.InputMessage, At: p.at, Envelope: in}, Before: p.turns, Quiet: true,
-		Turns: []actors.Turn{{Number: 102, Name: "said", Verdict: actors.Stood,
+	s := &actors.Step{Input: actors.Input{Type: actors.InputMessage, At: p.at, Envelope: in}, Before: p.turns,
+		Quiet: true, Turns: []actors.Turn{{Number: 102, Name: "said", Verdict: actors.Stood,
 			Edits: []actors.Edit{purseEdit{p, p.gold}}}}}
 	s.Out = append(s.Out, *in.Answer(102, wire.JSON, body), actors.Envelope{Type: actors.Message, Number: 102,
 		Codec: wire.JSON, Body: body, Fan: fan})

@@ -30,8 +30,9 @@ func TestAFullQueueLeavesAGapAndTheGameGoesOn(t *testing.T) {
 	p.earn()
 	p.stop()
 	s := d.merged().Actor(p.ref).Segments
-	if len(s) != 2 || int64(len(s[0].Steps)) != kept || s[0].Gap == nil || s[0].Gap.Why != "the queue to the disk was full" ||
-		s[0].Gap.Lost != uint64(51-kept) || s[1].First != 51 || len(s[1].Steps) != 2 || !s[1].Closed {
+	if len(s) != 2 || int64(len(s[0].Steps)) != kept || s[0].Gap == nil ||
+		s[0].Gap.Why != "the queue to the disk was full" || s[0].Gap.Lost != uint64(51-kept) ||
+		s[1].First != 51 || len(s[1].Steps) != 2 || !s[1].Closed {
 		t.Errorf("segments: %+v, gap %+v", s, s[0].Gap)
 	}
 	if purse(s[1].Image) != `{"v":1,"d":51}` {
@@ -164,7 +165,8 @@ func TestAPanicWritesTheNewestInputsAndTheStateBeforeThem(t *testing.T) {
 	p.step(true, actors.Broken)
 	d.settle()
 	files := d.files("panic.")
-	if len(files) != 1 || !strings.Contains(files[0], "player_ann____x") || !strings.Contains(d.log.String(), files[0]) {
+	if len(files) != 1 || !strings.Contains(files[0], "player_ann____x") ||
+		!strings.Contains(d.log.String(), files[0]) {
 		t.Fatalf("files %v, log:\n%s", files, d.log)
 	}
 	r, err := record.Read(files[0])
@@ -198,7 +200,8 @@ func TestAFlightRecordBeginsWhereNothingWasUnderWay(t *testing.T) {
 	p.step(false, actors.Stood)
 	p.earn()
 	p.step(true, actors.Broken)
-	if s := d.merged().Actor(p.ref).Segments[0]; s.First != 3 || len(s.Steps) != 2 || purse(s.Image) != `{"v":1,"d":3}` {
+	s := d.merged().Actor(p.ref).Segments[0]
+	if s.First != 3 || len(s.Steps) != 2 || purse(s.Image) != `{"v":1,"d":3}` {
 		t.Errorf("%d steps from %d", len(s.Steps), s.First)
 	}
 	q := d.player("bob")

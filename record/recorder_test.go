@@ -153,8 +153,9 @@ func (p *player) login(clients ...actors.Ref) {
 	p.clients = clients
 	p.at++
 	p.turns++
-	p.trace.Heard(&actors.Step{Input: actors.Input{Type: actors.InputMessage, At: p.at,
-		Envelope: actors.RuntimeMessage(visit, p.ref, &actors.Bound{Session: visit})}, Before: p.turns - 1, Quiet: true})
+	in := actors.RuntimeMessage(visit, p.ref, &actors.Bound{Session: visit})
+	p.trace.Heard(&actors.Step{Input: actors.Input{Type: actors.InputMessage, At: p.at, Envelope: in},
+		Before: p.turns - 1, Quiet: true})
 }
 
 func (p *player) stop() {

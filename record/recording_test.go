@@ -98,14 +98,15 @@ func full() *actors.Step {
 			Tables: edition{"e1", "item,gold\n"}},
 		Turns: []actors.Turn{
 			{Number: 101, Name: "login", Verdict: actors.Stood, Commit: true,
-				Timers: []actors.TimerOrder{{Number: 101, Body: []byte(`{"name":"","secret":"tick"}`), Wait: 5, Every: true},
+				Timers: []actors.TimerOrder{
+					{Number: 101, Body: []byte(`{"name":"","secret":"tick"}`), Wait: 5, Every: true},
 					{Number: 103, Cancel: true}},
 				Edits: []actors.Edit{cellEdit{"purse", `{"v":1,"d":1}`, `{"v":1,"d":2}`},
 					rowEdit{"bag/sword", `{"v":1,"d":{"n":1}}`, ""}, groupEdit{visit}, failEdit{}}},
 			{Number: 102, Name: "said", Verdict: actors.Broken, Text: "panic: oh", Stack: "goroutine 1"},
 		},
-		Out: []actors.Envelope{*in.Refuse(&actors.Refusal{Code: "NO"}), {Type: actors.Message, Number: 102, Codec: wire.JSON,
-			Body: []byte(`{"text":"hi"}`), Fan: []actors.Ref{visit}, Key: "k"}},
+		Out: []actors.Envelope{*in.Refuse(&actors.Refusal{Code: "NO"}), {Type: actors.Message, Number: 102,
+			Codec: wire.JSON, Body: []byte(`{"text":"hi"}`), Fan: []actors.Ref{visit}, Key: "k"}},
 		Before: 13, Quiet: true,
 	}
 }

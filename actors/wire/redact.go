@@ -11,31 +11,45 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// This file keeps what is sensitive out of recordings. A field is sensitive that is tagged `firefly:"sensitive"`, or in
-// a protobuf message has the option [debug_redact = true]. A text is replaced by what a mask says of it, bytes likewise,
+// This file keeps what is sensitive out of recordings. A field is sensitive that is tagged `firefly:"sensitive"`, or
+// in a protobuf message has the option [debug_redact = true]. A text is replaced by what a mask says of it, bytes likewise,
 // and anything else becomes its zero value. What is empty stays so: that a secret is not there yet is no secret.
 
 // unreadable stands for a body of a sensitive type that could not be decoded: neither can this.
 var unreadable = []byte("masked:")
 
-// Sensitive reports whether the type has a sensitive field at any depth. It looks with reflection: ask at start.
-func Sensitive(t reflect.Type) bool { return planOf(t) != nil }
+// A Redactor masks values of one type. Nil is that of a type in which nothing is sensitive: it costs nothing.
+type Redactor struct{ plan plan }
 
-// Redact returns a copy of a flat value without what is sensitive in it; v itself if nothing is. It looks at v's type
-// with reflection each time: ask Sensitive first, at start. What v shares with others (pointers, slices, maps) is
-// changed in place: flat values share nothing.
-func Redact(v any, mask func(contents string) string) any {
-	if v == nil {
-		return nil
+// RedactorOf finds out what is sensitive in a type, at any depth; nil: nothing. It looks with reflection: ask at start.
+func RedactorOf(t reflect.Type) *Redactor {
+	if p := planOf(t); p != nil {
+		return &Redactor{p}
 	}
-	plan := planOf(reflect.TypeOf(v))
-	if plan == nil {
+	return nil
+}
+
+// Copy returns a copy of a flat value of the Redactor's type without what is sensitive in it. What v shares with others
+// (pointers, slices, maps) is changed in place: flat values share nothing.
+func (r *Redactor) Copy(v any, mask func(contents string) string) any {
+	if r == nil {
 		return v
 	}
 	c := reflect.New(reflect.TypeOf(v)).Elem()
 	c.Set(reflect.ValueOf(v))
-	plan(c, mask)
+	r.plan(c, mask)
 	return c.Interface()
+}
+
+// Sensitive reports whether the type has a sensitive field at any depth. It looks with reflection: ask at start.
+func Sensitive(t reflect.Type) bool { return RedactorOf(t) != nil }
+
+// Redact is the Copy of v's Redactor, which it looks for each time.
+func Redact(v any, mask func(contents string) string) any {
+	if v == nil {
+		return nil
+	}
+	return RedactorOf(reflect.TypeOf(v)).Copy(v, mask)
 }
 
 // Sensitive reports whether messages of the type have sensitive fields. It costs nothing.

@@ -75,9 +75,11 @@ func TestRecordSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"no rule says --all": {"stop", "--all"}, "no recording of player/ann": {"get", "--actor", "player/ann", "-o", "x.rec"},
+		"no rule says --all":         {"stop", "--all"},
+		"no recording of player/ann": {"get", "--actor", "player/ann", "-o", "x.rec"},
 	} {
-		if text, code := p.run(append([]string{"record"}, args...)...); code != exitFailed || !strings.Contains(text, want) {
+		text, code := p.run(append([]string{"record"}, args...)...)
+		if code != exitFailed || !strings.Contains(text, want) {
 			t.Errorf("%v: exit code %d: %s", args, code, text)
 		}
 	}

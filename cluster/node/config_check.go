@@ -362,7 +362,8 @@ func (r *reading) checkLimits() {
 			advise("make the queue larger, or the replies smaller")
 	}
 	if c := r.config.Record; c.TotalBytes < 2*c.FileBytes {
-		r.wrong(r.value("record.total_bytes"), "record.total_bytes, %s, is less than two files of record.file_bytes, %s",
+		r.wrong(r.value("record.total_bytes"),
+			"record.total_bytes, %s, is less than two files of record.file_bytes, %s",
 			Bytes(c.TotalBytes), Bytes(c.FileBytes)).
 			advise("make the files smaller, or keep more of them")
 	}
