@@ -144,8 +144,12 @@ func (l *loop) greatest(s *ast.IfStmt) bool {
 	return l.effect(a.Lhs[0], map[bool]string{true: "max", false: "min"}[more]) == ""
 }
 
-// isKey says that an expression is the loop's key, which no other entry has.
+// isKey says that an expression is the loop's key, which no other entry has, maybe under the name of another type.
 func (l *loop) isKey(e ast.Expr) bool {
+	if c, ok := ast.Unparen(e).(*ast.CallExpr); ok && l.TypesInfo.Types[c.Fun].IsType() && len(c.Args) == 1 {
+		to, from := l.TypesInfo.TypeOf(c), l.TypesInfo.TypeOf(c.Args[0])
+		return types.Identical(to.Underlying(), from.Underlying()) && l.isKey(c.Args[0])
+	}
 	id, ok := ast.Unparen(e).(*ast.Ident)
 	return ok && l.key != nil && l.TypesInfo.Uses[id] == l.key
 }
