@@ -270,6 +270,23 @@ func (s *System) Report() Report {
 	return r
 }
 
+// Listen runs f with the Trace of an entity that runs here, between two of its inputs; with nil if nobody listens to it.
+// It reports whether the entity is here.
+func (s *System) Listen(ref Ref, f func(Trace)) bool {
+	st := s.stripe(ref)
+	st.mu.Lock()
+	p := st.processes[ref]
+	st.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	n, ok := p.body.(*entity)
+	if ok {
+		p.post(func() { f(n.trace) })
+	}
+	return ok
+}
+
 // Peek copies a cell (its T, or a map of its rows) out of an entity that runs here. It is for tests, while nothing
 // else runs.
 func (s *System) Peek(ref Ref, cell string) (contents any, running bool) {

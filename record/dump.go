@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type dump struct {
 	segment *Segment
 	steps   []*actors.Step
 	before  int64 // time of the input before them
+	stem    string
 }
 
 // dump writes the actor's newest steps, if a panic of this kind has not been written just now. Only the state is looked
@@ -32,22 +34,55 @@ func (t *trace) dump(turn *actors.Turn, index uint64) {
 		t.r.counts.dumpsSkipped.Add(1)
 		return
 	}
-	image, err := t.view.Image(t.r.masking.mask)
+	d, err := t.memories(steps, first, before)
 	if err != nil {
 		t.r.counts.dumpsSkipped.Add(1)
 		t.r.o.Log.Error("panic cannot be recorded", "actor", t.ref.String(), "error", err)
 		return
 	}
+	d.segment.Panics = []Panic{{Index: index, Number: turn.Number, Name: turn.Name, Text: turn.Text}}
+	t.r.o.Scheduler.Offload(func() { t.r.writeDump(d) })
+}
+
+// memories are an actor's newest steps and its state after them, to be written elsewhere.
+func (t *trace) memories(steps []*actors.Step, first uint64, before int64) (*dump, error) {
+	image, err := t.view.Image(t.r.masking.mask)
+	if err != nil {
+		return nil, err
+	}
 	s := t.segment(first)
-	s.Image, s.Panics = image, []Panic{{Index: index, Number: turn.Number, Name: turn.Name, Text: turn.Text}}
+	s.Image, s.At = image, steps[0].Input.At
 	if blank, err := t.view.Image(Blank); err == nil {
 		if hash, err := Hash(blank); err == nil {
 			s.Checks = []Check{{After: t.index, Hash: hash}}
 		}
 	}
-	s.At = steps[0].Input.At
-	d := &dump{segment: s, steps: steps, before: before}
-	t.r.o.Scheduler.Offload(func() { t.r.writeDump(d) })
+	return &dump{segment: s, steps: steps, before: before, stem: panicStem(t.r.o.Node)}, nil
+}
+
+// errNothing means that a flight recorder has nothing of an actor.
+var errNothing = errors.New("record: the flight recorder is off, or has nothing of this actor")
+
+// Take writes what the flight recorder has of an actor to a file of its own and calls done, from any goroutine, with
+// where. It is called in the actor's turn: System.Listen.
+func (r *Recorder) Take(of actors.Trace, done func(path string, err error)) {
+	t, ok := of.(*trace)
+	if !ok {
+		done("", errNothing)
+		return
+	}
+	steps, first, before := r.flight.since(&t.ring)
+	if len(steps) == 0 {
+		done("", errNothing)
+		return
+	}
+	d, err := t.memories(steps, first, before)
+	if err != nil {
+		done("", err)
+		return
+	}
+	d.stem = takenStem(r.o.Node)
+	r.o.Scheduler.Offload(func() { done(r.dumpFile(d)) })
 }
 
 // writeDump writes the file and says where it is.
@@ -85,12 +120,12 @@ func (r *Recorder) dumpFile(d *dump) (string, error) {
 		err = r.makeDir()
 	}
 	if err == nil {
-		err = prune(r.o.Dir, panicStem(r.o.Node), dumpsMost-1, r.o.Limits.TotalBytes/4-int64(len(text)))
+		err = prune(r.o.Dir, d.stem, dumpsMost-1, r.o.Limits.TotalBytes/4-int64(len(text)))
 	}
 	if err != nil {
 		return "", err
 	}
-	f, err := create(r.o.Dir, panicStem(r.o.Node), "."+fileName(s.Ref), r.o.Clock)
+	f, err := create(r.o.Dir, d.stem, "."+fileName(s.Ref), r.o.Clock)
 	if err != nil {
 		return "", err
 	}

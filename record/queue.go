@@ -251,6 +251,7 @@ func (q *queue) close() error {
 // the order in which they were made.
 func liveStem(node string) string  { return "live." + node + "." }
 func panicStem(node string) string { return "panic." + node + "." }
+func takenStem(node string) string { return "taken." + node + "." }
 
 const timeShape = "20060102T150405.000000000"
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster/freeport"
 	"github.com/fireflyrt/firefly/cluster/node"
 )
@@ -82,7 +83,10 @@ func (f *fakeNode) Ready() error {
 }
 func (f *fakeNode) Report() any   { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }
 func (f *fakeNode) Record() error { return f.Ready() }
-func (f *fakeNode) Stop()         { f.once.Do(func() { close(f.stop) }) }
+func (f *fakeNode) Take(context.Context, actors.Ref) (string, error) {
+	return "", f.Ready()
+}
+func (f *fakeNode) Stop() { f.once.Do(func() { close(f.stop) }) }
 
 func runFake(ctx context.Context, c *node.Config, name string) (err error) {
 	text, _ := os.ReadFile(filepath.Join(c.Cluster.Data, "misbehave", name))

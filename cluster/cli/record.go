@@ -247,13 +247,13 @@ type Gotten struct {
 	Actor    string   `json:"actor"`
 	Segments int      `json:"segments"`
 	Steps    int      `json:"steps"`
-	Damaged  []string `json:"damaged,omitempty"` // files that were read as far as they are good
+	Damaged  []string `json:"damaged,omitempty"` // files that were read as far as they are good, nodes that told nothing
 }
 
 func (t *tool) recordGet(config *string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get --actor KIND/ID -o FILE.rec",
-		Short: "Take one actor out of all recordings of this machine, wherever it lived; 1 if there is none",
+		Short: "Take one actor out of all recordings of this machine, and out of the nodes' flight recorders; 1 if there is none",
 	}
 	actor := c.Flags().String("actor", "", "the actor, as kind/id")
 	file := c.Flags().StringP("output", "o", "", "the file to write")
@@ -284,14 +284,37 @@ func (t *tool) recordGet(config *string) *cobra.Command {
 	return c
 }
 
+// take has the nodes that run here write what their flight recorders have of an actor; one that cannot is named.
+func take(c *node.Config, ref actors.Ref) (trouble []string, err error) {
+	found, err := node.ReadRunning(c.RunDir())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tellWithin)
+	defer cancel()
+	for _, r := range found {
+		if !r.Alive() {
+			continue
+		}
+		if _, err := r.Take(ctx, ref); err != nil {
+			trouble = append(trouble, err.Error())
+		}
+	}
+	return trouble, nil
+}
+
 // get merges what all files hold of an actor. A file that is damaged counts as far as it can be read; one that its node
 // still writes, or wrote when it died, is not damaged.
 func get(c *node.Config, ref actors.Ref, file string) (*Gotten, error) {
+	trouble, err := take(c, ref)
+	if err != nil {
+		return nil, err
+	}
 	names, err := recordings(c)
 	if err != nil {
 		return nil, err
 	}
-	got := &Gotten{File: file, Actor: ref.String()}
+	got := &Gotten{File: file, Actor: ref.String(), Damaged: trouble}
 	var parts []*record.Recording
 	for _, name := range names {
 		r, err := record.Read(name)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/fireflyrt/firefly/actors"
 )
 
 // Controlled is a node as its control endpoint sees it.
@@ -21,6 +23,8 @@ type Controlled interface {
 	Report() any
 	// Record makes the node follow the rules of recording as their file has them now.
 	Record() error
+	// Take writes what the flight recorder has of an actor to a file and returns its path; "" if the actor is not here.
+	Take(ctx context.Context, ref actors.Ref) (string, error)
 	// Stop begins an orderly end and returns at once. Further calls do nothing.
 	Stop()
 }
@@ -38,7 +42,7 @@ const maxSocketPath = 100
 
 // A Control is a node's open control endpoint. It serves HTTP on a unix socket that only this user
 // can open: GET /readyz (200, or 503 with the reason), GET /report (JSON), POST /record (204; 500 with the reason),
-// POST /stop (202).
+// POST /take?actor=kind/id (the path of a file, or nothing if the actor is not here), POST /stop (202).
 type Control struct {
 	running Running
 	file    string // the run file
@@ -122,6 +126,18 @@ func controlHandler(n Controlled) http.Handler {
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST /take", func(w http.ResponseWriter, r *http.Request) {
+		ref, err := actors.ParseRef(r.FormValue("actor"))
+		path := ""
+		if err == nil {
+			path, err = n.Take(r.Context(), ref)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Write([]byte(path)) //nolint:errcheck // whoever asked is gone
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		n.Stop()

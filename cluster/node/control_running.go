@@ -9,11 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/fireflyrt/firefly/actors"
 )
 
 // shortDir begins the name of a directory that was made for a socket whose path would be too long.
@@ -198,6 +201,13 @@ func (r Running) Report(ctx context.Context, into any) error {
 func (r Running) Record(ctx context.Context) error {
 	_, err := r.call(ctx, http.MethodPost, "/record")
 	return err
+}
+
+// Take asks the node to write what its flight recorder has of an actor, and returns the file's path; "" if the actor
+// is not there.
+func (r Running) Take(ctx context.Context, ref actors.Ref) (string, error) {
+	text, err := r.call(ctx, http.MethodPost, "/take?actor="+url.QueryEscape(ref.String()))
+	return string(text), err
 }
 
 // Stop asks the node to end in order. It does not wait for the end: watch Alive.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fireflyrt/firefly/actors"
 )
 
 // A tame node does what the test says.
@@ -22,6 +24,9 @@ func (n *tame) Ready() error  { return n.notReady }
 func (n *tame) Report() any   { return Report{Sessions: 3, Actors: 4, Messages: 5} }
 func (n *tame) Record() error { n.recorded.Add(1); return n.notReady }
 func (n *tame) Stop()         { n.stopped.Add(1) }
+func (n *tame) Take(_ context.Context, ref actors.Ref) (string, error) {
+	return "/" + ref.String(), n.notReady
+}
 
 func open(t *testing.T, dir string, n Controlled) *Control {
 	t.Helper()

@@ -285,3 +285,22 @@ func (c controlled) Ready() error  { return c.p.node.Ready() }
 func (c controlled) Report() any   { return c.p.node.Report() }
 func (c controlled) Record() error { return c.p.recorder.FollowFile() }
 func (c controlled) Stop()         { c.p.stop() }
+
+func (c controlled) Take(ctx context.Context, ref actors.Ref) (string, error) {
+	type taken struct {
+		path string
+		err  error
+	}
+	found := make(chan taken, 1)
+	if !c.p.node.System.Listen(ref, func(of actors.Trace) {
+		c.p.recorder.Take(of, func(path string, err error) { found <- taken{path, err} })
+	}) {
+		return "", nil
+	}
+	select {
+	case f := <-found:
+		return f.path, f.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("node: take what %s did: %w", ref, ctx.Err())
+	}
+}
