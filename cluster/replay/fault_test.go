@@ -232,6 +232,47 @@ func TestACommitOfUnknownOutcomeIsMadeOnceOrNotAtAllAndUndoesNothingLater(t *tes
 	}
 }
 
+func TestACommitThatMayBeWrittenIsNotSaidToBeUndone(t *testing.T) {
+	t.Parallel()
+	d := newDay(t, 9, nil)
+	y := d.traders[0]
+	replay.Call[*dealt](y.Client, &deal{N: 1})
+	d.w.Store().Slow(400*time.Millisecond, 400*time.Millisecond)
+	r := y.Begin(&deal{N: 2})
+	d.w.Advance(300 * time.Millisecond) // it is written, and its keeper does not know
+	d.w.Heal()
+	d.w.Store().Down(time.Second)
+	d.w.Crash("persist-1")
+	if _, err := r.Answer(); err != nil && !errors.Is(err, actors.CommitUnknown) {
+		t.Errorf("answered %v", err)
+	}
+	if got := booked(y); !slices.Equal(got, []int{1, 2}) {
+		t.Errorf("the book has %v", got)
+	}
+}
+
+func TestAStatementThatArrivesAfterItsOwnerHasDiedWritesNothing(t *testing.T) {
+	t.Parallel()
+	for seed := range seeds(12) { // the seed decides when it arrives, if it does
+		d := newDay(t, seed, nil)
+		y := d.traders[0]
+		replay.Call[*dealt](y.Client, &deal{N: 1})
+		d.w.Store().Lose(1)
+		d.w.Store().Slow(time.Second, time.Second) // so that all are dead before it is sent again
+		y.Begin(&deal{N: 2})
+		for _, n := range []string{"game-1", "game-2", "persist-1"} {
+			d.w.Crash(n)
+		}
+		d.w.Heal()
+		before := booked(y)
+		d.w.Advance(6 * time.Second)
+		d.w.CrashActor(traderKind.Ref(y.name)) // so that it reads the store
+		if after := booked(y); !slices.Equal(before, after) {
+			t.Fatalf("seed %d: the book had %v, and has %v", seed, before, after)
+		}
+	}
+}
+
 func TestAnAnswerWaitsForASlowStore(t *testing.T) {
 	t.Parallel()
 	d := newDay(t, 7, nil)

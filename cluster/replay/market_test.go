@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -197,35 +198,68 @@ func happened(err error) (made, known bool) {
 	return err == nil, err == nil
 }
 
-// end heals everything, and audits.
+// end heals everything, and audits, at once and again when nothing can be on its way any more and everybody has to read
+// the store: what was answered by the first time stays as it was.
 func (d *day) end() {
 	d.t.Helper()
 	d.w.Heal()
-	d.w.Advance(15 * time.Second)
-	d.listen()
 	for _, y := range d.traders {
 		if y.Closed() != nil {
 			d.connect(y)
 		}
-		b := replay.Call[*book](y.Client, &audit{})
+	}
+	answered := d.audit()
+	d.w.Advance(15 * time.Second)
+	d.listen()
+	for _, y := range d.traders {
+		d.w.CrashActor(traderKind.Ref(y.name))
+	}
+	again := d.audit()
+	for deal, there := range answered {
+		if again[deal] != there {
+			d.t.Errorf("%s stood in the book: %v; and later: %v", deal, there, again[deal])
+		}
+	}
+}
+
+// audit looks all books through, and returns which of the deals that have been answered stand in them.
+func (d *day) audit() map[string]bool {
+	d.t.Helper()
+	answered := map[string]bool{}
+	for _, y := range d.traders {
+		var before []int
+		for n, r := range y.asked {
+			if r.Answered() {
+				before = append(before, n)
+			}
+		}
+		b := d.book(y)
 		if len(b.Twice) > 0 {
 			d.t.Errorf("%s made deals twice: %v", y.name, b.Twice)
 		}
-		there := map[int]bool{}
-		for _, n := range b.Deals {
-			there[n] = true
-		}
-		for n := range y.n + 1 {
-			r := y.asked[n]
-			if r == nil || !r.Answered() {
-				continue
+		for _, n := range before {
+			_, err := y.asked[n].Answer()
+			there := slices.Contains(b.Deals, n)
+			if made, known := happened(err); known && made != there {
+				d.t.Errorf("%s was answered %v to deal %d, and it stands in the book: %v", y.name, err, n, there)
 			}
-			_, err := r.Answer()
-			if made, known := happened(err); known && made != there[n] {
-				d.t.Errorf("%s was answered %v to deal %d, and it stands in the book: %v", y.name, err, n, there[n])
-			}
+			answered[fmt.Sprintf("deal %d of %s, answered %v,", n, y.name, err)] = there
 		}
 	}
+	return answered
+}
+
+// book asks until it is told: what went wrong may take its time to go right.
+func (d *day) book(y *trader) *book {
+	d.t.Helper()
+	for range 20 {
+		if answer, err := y.Ask(&audit{}); err == nil {
+			return answer.(*book)
+		}
+		d.w.Advance(time.Second)
+	}
+	d.t.Fatalf("%s cannot be audited", y.name)
+	return nil
 }
 
 // any does one of all that can go wrong, or mends everything.
