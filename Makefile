@@ -1,6 +1,6 @@
 # Short names for what is otherwise typed out. Nothing is decided here.
 
-.PHONY: help run test ci bench fuzz clean
+.PHONY: help run test ci bench fuzz chaos clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,6 +29,9 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzWebSocket$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
 	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
+
+chaos: ## a thousand Worlds in which all goes wrong that can, each with a seed of its own
+	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink' ./cluster/replay
 
 clean: ## remove what clusters leave here: logs, binaries, embedded stores. The world begins anew
 	rm -rf .firefly
