@@ -35,8 +35,11 @@ const asGame = "FIREFLY_TEST_GAME"
 var builds string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asGame) == "rude" {
+	switch os.Getenv(asGame) {
+	case "rude":
 		cli.Main(rude)
+	case "meadow":
+		cli.Main(App)
 	}
 	var err error
 	if builds, err = os.MkdirTemp("", "ffb"); err != nil {
@@ -91,6 +94,7 @@ type realGame struct {
 	prices string   // sample/tables/prices.csv; "": those that are built in
 	env    []string // of every process
 	rude   bool     // run the rude game, not the meadow
+	binary string   // of another build of this package's tests, whose meadow is run; "": the meadow is built
 }
 
 // shippedConfig is the runtime.toml that a newcomer finds.
@@ -143,6 +147,8 @@ func newRealCluster(t *testing.T, g realGame) *realCluster {
 	if g.rude {
 		c.program, err = os.Executable()
 		c.env = append(c.env, asGame+"=rude", "GORACE=atexit_sleep_ms=0")
+	} else if c.program = g.binary; g.binary != "" {
+		c.env = append(c.env, asGame+"=meadow", "GORACE=atexit_sleep_ms=0")
 	} else {
 		c.program, err = buildMeadow()
 	}

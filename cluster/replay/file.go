@@ -126,34 +126,6 @@ func brokenTurn(s *record.Step) *record.Turn {
 	return &s.Turns[i]
 }
 
-// renewed is the recording with what its actors do today. Inputs that cannot be given any more are an error.
-func renewed(b *node.Blueprint, r *record.Recording) (*record.Recording, error) {
-	var segments []*record.Segment
-	tables := map[string]map[string][]byte{}
-	p := NewPlayback(b, r)
-	for _, a := range r.Actors() {
-		for _, s := range a.Segments {
-			if err := p.Begin(s); err != nil {
-				return nil, err
-			}
-			again := *s
-			again.Steps, again.Checks, again.Panics = nil, nil, nil
-			for !p.Done() {
-				today, d := p.Step()
-				if today == nil {
-					return nil, fmt.Errorf("replay: %s", d)
-				}
-				if hash := today.Input.Tables; hash != "" {
-					tables[hash] = r.Tables(hash)
-				}
-				again.Steps = append(again.Steps, today)
-			}
-			segments = append(segments, &again)
-		}
-	}
-	return record.New(r.Header, segments, tables), nil
-}
-
 // StateOf is the state of an actor after its last step: the T of a cell, or of a Rows cell a map[string]V by key. An
 // actor or a cell that is not there fails the test. What is sensitive is blank.
 func StateOf[T any](p *Played, ref actors.Ref, cell string) (contents T) {

@@ -68,26 +68,35 @@ func (p *Playback) Step() (today *record.Step, d *Difference) {
 	recorded := p.Segment.Steps[p.next]
 	d = &Difference{Ref: p.Segment.Ref, Step: p.next, Recorded: recorded, tell: p.Tell}
 	p.next++
-	in, err := p.input(recorded.Input)
-	var done *actors.Step
-	if err == nil {
-		p.rerun.SkipTo(recorded.Before)
-		done, err = p.rerun.Step(in)
-	}
-	if err == nil {
-		today, err = record.Encode(done, p.masking)
-	}
+	p.rerun.SkipTo(recorded.Before)
+	today, err := p.give(recorded.Input)
 	if err != nil {
 		d.What = err.Error()
 		return nil, d
 	}
 	today.Index = recorded.Index
-	today.Input.Tables = recorded.Input.Tables
 	d.Today = today
 	if d.What = compare(p.masking.Compared(recorded), p.masking.Compared(today)); d.What != "" {
 		return today, d
 	}
 	return today, nil
+}
+
+// give gives the actor an input.
+func (p *Playback) give(recorded record.Input) (*record.Step, error) {
+	in, err := p.input(recorded)
+	if err != nil {
+		return nil, err
+	}
+	done, err := p.rerun.Step(in)
+	if err != nil {
+		return nil, err
+	}
+	today, err := record.Encode(done, p.masking)
+	if err == nil {
+		today.Input.Tables = recorded.Tables
+	}
+	return today, err
 }
 
 // Check compares the state with the hash that the recording has of it here, if it has one.
