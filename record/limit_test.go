@@ -43,6 +43,34 @@ func TestAFullQueueLeavesAGapAndTheGameGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhatIsBeingWrittenCountsAsWaiting(t *testing.T) {
+	t.Parallel()
+	l := limits()
+	l.QueueBytes = 4 << 10
+	d := newDesk(t, l)
+	d.Follow(everybody)
+	p := d.player("ann")
+	for range 5 {
+		p.earn()
+	}
+	waiting := d.Report()["queue_bytes"]
+	d.asked = func() { // the disk has begun, and asks for the time to name the file
+		if got := d.Report()["queue_bytes"]; got != waiting {
+			t.Errorf("%d bytes wait while %d are written", got, waiting)
+		}
+		for range 50 {
+			p.earn()
+		}
+		if got := d.Report(); got["queue_bytes"] > l.QueueBytes || got["dropped_total"] == 0 {
+			t.Errorf("while the disk is busy: %v", got)
+		}
+	}
+	d.settle()
+	if got := d.Report()["queue_bytes"]; got != 0 {
+		t.Errorf("%d bytes wait when all is written", got)
+	}
+}
+
 func TestAFileIsFollowedByTheNextAndEachCanBeReplayedAlone(t *testing.T) {
 	t.Parallel()
 	l := limits()

@@ -28,6 +28,7 @@ type queue struct {
 	mu      sync.Mutex // guards what follows; held for no longer than a copy takes
 	parts   []part
 	bytes   int64  // of the parts
+	writing int64  // bytes that are being written
 	file    uint64 // the number of the file that the next record stands in; 0: there was none
 	size    int64  // of that file when all parts are written
 	tables  map[string]bool
@@ -53,7 +54,7 @@ type part struct {
 func (q *queue) put(b []byte, tables Tables, prelude func(file uint64) []byte) (uint64, bool) {
 	q.mu.Lock()
 	limits := &q.r.o.Limits
-	if q.broken != nil || q.bytes+int64(len(b)) > limits.QueueBytes {
+	if q.broken != nil || q.bytes+q.writing+int64(len(b)) > limits.QueueBytes {
 		q.mu.Unlock()
 		return 0, false
 	}
@@ -120,7 +121,7 @@ func (q *queue) workNow() {
 func (q *queue) hasRoom() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.broken == nil && q.bytes < q.r.o.Limits.QueueBytes/2
+	return q.broken == nil && q.bytes+q.writing < q.r.o.Limits.QueueBytes/2
 }
 
 // why says why put has refused.
@@ -146,7 +147,7 @@ func (q *queue) mend() {
 func (q *queue) sizes() (waiting, file int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.bytes, q.size
+	return q.bytes + q.writing, q.size
 }
 
 // work writes until nothing waits.
@@ -156,7 +157,7 @@ func (q *queue) work() {
 	for {
 		q.mu.Lock()
 		parts := q.parts
-		q.parts, q.bytes = nil, 0
+		q.parts, q.bytes, q.writing = nil, 0, q.bytes
 		if len(parts) == 0 {
 			q.working = false
 			q.mu.Unlock()

@@ -26,6 +26,7 @@ type desk struct {
 	log    *bytes.Buffer
 	mu     sync.Mutex
 	now    time.Time
+	asked  func() // when the time is asked for; nil: nothing
 	timers []func()
 	works  []func()
 }
@@ -33,6 +34,12 @@ type desk struct {
 func (d *desk) Now() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if asked := d.asked; asked != nil {
+		d.asked = nil
+		d.mu.Unlock()
+		asked()
+		d.mu.Lock()
+	}
 	return d.now
 }
 
