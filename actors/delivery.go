@@ -270,8 +270,8 @@ func (s *System) Report() Report {
 	return r
 }
 
-// Listen runs f with the Trace of an entity that runs here, between two of its inputs; with nil if nobody listens to it.
-// It reports whether the entity is here.
+// Listen runs f with the Trace of an entity that runs here, between two of its inputs; with nil if nobody listens to
+// it. It reports whether the entity is here.
 func (s *System) Listen(ref Ref, f func(Trace)) bool {
 	st := s.stripe(ref)
 	st.mu.Lock()

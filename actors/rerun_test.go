@@ -153,7 +153,8 @@ type strange struct {
 }
 
 func (w *world) newStrange(p *Props) {
-	s := &strange{purse: State[purse](p, "purse"), mood: Carry[purse](p, "mood"), seen: CarryRows[int, string](p, "seen"),
+	s := &strange{purse: State[purse](p, "purse"), mood: Carry[purse](p, "mood"),
+		seen:  CarryRows[int, string](p, "seen"),
 		drops: Rows[string, purse](p, "drops"), crowd: NewGroup(p, "crowd"), w: w}
 	On(p, func(Context, *Loaded) error { s.mood.Edit().Gold++; return nil })
 	On(p, func(ctx Context, _ *Started) error { ctx.Every(time.Second, &beat{}); return nil })

@@ -51,7 +51,8 @@ func TestAReportBecomesATest(t *testing.T) {
 	lost := w.play(doc)
 
 	checks := doc.between("of her light:\n\n```go\n", "```")
-	w.write("lost_rec_test.go", strings.Replace(w.generated(doc, lost), "\treplay.File(t, App, \"testdata/lost.rec\")\n", checks, 1))
+	const plays = "\treplay.File(t, App, \"testdata/lost.rec\")\n"
+	w.write("lost_rec_test.go", strings.Replace(w.generated(doc, lost), plays, checks, 1))
 	doc.says("go test ./sample -run TestReplayOfLost\n")
 	if told := w.test(w.build("planted", true)); !strings.Contains(told,
 		doc.says("ann bought a lantern, and her light is 1")) {
@@ -154,7 +155,8 @@ func (w *workshop) test(exe string, flags ...string) string {
 func (w *workshop) play(doc docPage) (lost string) {
 	w.t.Helper()
 	prices := strings.ReplaceAll(doc.between("printf '", "' >"), `\n`, "\n")
-	c := newRealCluster(w.t, realGame{config: shippedConfig(w.t), prices: prices, binary: w.build("game with a bug", true)})
+	c := newRealCluster(w.t, realGame{config: shippedConfig(w.t), prices: prices,
+		binary: w.build("game with a bug", true)})
 	up := c.up()
 	ann := c.join("ann", "1,1", true)
 	ann.collect(3)

@@ -18,8 +18,8 @@ import (
 // maxSteps is how much may run while no time passes. A busy cluster needs some thousands.
 const maxSteps = 200_000
 
-// A Time is a clock and a processor. Settle, Step, Advance, Sleep and Close are for the one goroutine that owns it; Now,
-// Run, Offload and AfterFunc may be called from any.
+// A Time is a clock and a processor. Settle, Step, Advance, Sleep and Close are for the one goroutine that owns it;
+// Now, Run, Offload and AfterFunc may be called from any.
 type Time struct {
 	// Stuck is called when 200,000 steps have been run and no time has passed: something goes round for ever. It is
 	// called after half of them already, with last false, so that it can tell who ran since. Nil: Time panics.

@@ -12,8 +12,9 @@ import (
 )
 
 // This file keeps what is sensitive out of recordings. A field is sensitive that is tagged `firefly:"sensitive"`, or
-// in a protobuf message has the option [debug_redact = true]. A text is replaced by what a mask says of it, bytes likewise,
-// and anything else becomes its zero value. What is empty stays so: that a secret is not there yet is no secret.
+// in a protobuf message has the option [debug_redact = true]. A text is replaced by what a mask says of it, bytes
+// likewise, and anything else becomes its zero value. What is empty stays so: that a secret is not there yet is no
+// secret.
 
 // unreadable stands for a body of a sensitive type that could not be decoded: neither can this.
 var unreadable = []byte("masked:")

@@ -27,7 +27,8 @@ func run(app node.App, args []string, out, err io.Writer) int {
 		fmt.Fprintln(err, wrong)
 		return exitUsage
 	}
-	t := &tool{kinds: b.KindRoles(), catalogue: b.Catalogue, bot: app.Bot, blueprint: b, in: os.Stdin, out: out, err: err,
+	t := &tool{kinds: b.KindRoles(), catalogue: b.Catalogue, bot: app.Bot, blueprint: b, in: os.Stdin,
+		out: out, err: err,
 		run: func(ctx context.Context, c *node.Config, name string) error {
 			return node.Run(ctx, b, c, name)
 		},

@@ -243,17 +243,18 @@ func recordings(c *node.Config) ([]string, error) {
 
 // A Gotten is what `record get` prints.
 type Gotten struct {
-	File     string   `json:"file"`
-	Actor    string   `json:"actor"`
-	Segments int      `json:"segments"`
-	Steps    int      `json:"steps"`
-	Damaged  []string `json:"damaged,omitempty"` // files that were read as far as they are good, nodes that told nothing
+	File     string `json:"file"`
+	Actor    string `json:"actor"`
+	Segments int    `json:"segments"`
+	Steps    int    `json:"steps"`
+	// Damaged are files that were read as far as they are good, and nodes that told nothing.
+	Damaged []string `json:"damaged,omitempty"`
 }
 
 func (t *tool) recordGet(config *string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get --actor KIND/ID -o FILE.rec",
-		Short: "Take one actor out of all recordings of this machine, and out of the nodes' flight recorders; 1 if there is none",
+		Short: "Take one actor out of this machine's recordings and its nodes' flight recorders; 1 if there is none",
 	}
 	actor := c.Flags().String("actor", "", "the actor, as kind/id")
 	file := c.Flags().StringP("output", "o", "", "the file to write")

@@ -40,9 +40,9 @@ func (t *tool) replayCommand() *cobra.Command {
 		RunE:  func(_ *cobra.Command, args []string) error { return t.replay(args[0], o) },
 	}
 	c.Flags().StringVar(&o.actor, "actor", "", "of the actors in it, this one (player/42) only")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object for each answer; commands come from the input, a line each")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object for each answer; commands are lines of the input")
 	c.Flags().BoolVar(&o.test, "test", false, "write a Go test that plays it, beside a copy")
-	c.Flags().StringVar(&o.into, "into", "", "the folder of the package that gets the test; default: the main package's")
+	c.Flags().StringVar(&o.into, "into", "", "the folder of the package for the test; default: the main package's")
 	c.Flags().StringVar(&o.app, "app", "App", "the variable of that package which is the game")
 	c.Flags().StringVar(&o.against, "against", "", "another build's binary: name the first step in which the two part")
 	c.Flags().StringVar(&o.shrink, "shrink", "", "write a shorter recording that still differs or panics to this file")

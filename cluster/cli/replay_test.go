@@ -73,7 +73,8 @@ func TestTheStepInWhichTwoBuildsPartIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, code := p.run("replay", file, "--against", exe); code != exitOK || !strings.Contains(text, "do the same in") {
+	text, code := p.run("replay", file, "--against", exe)
+	if code != exitOK || !strings.Contains(text, "do the same in") {
 		t.Errorf("exit code %d: %s", code, text)
 	}
 	other := filepath.Join(t.TempDir(), "other")
@@ -81,8 +82,9 @@ func TestTheStepInWhichTwoBuildsPartIsNamed(t *testing.T) {
 	if err := os.WriteFile(other, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text, code := p.run("replay", file, "--against", other)
-	for _, want := range []string{`call {"N":13}`, `  this   -> client-1 answer callBack `, `{"N":13}`, `  other  `, `{"N":14}`, "the builds part at hill/"} {
+	text, code = p.run("replay", file, "--against", other)
+	for _, want := range []string{`call {"N":13}`, `  this   -> client-1 answer callBack {"N":13}`,
+		`  other  -> client-1 answer callBack {"N":14}`, "the builds part at hill/"} {
 		if code != exitFailed || !strings.Contains(text, want) {
 			t.Errorf("exit code %d, no %q in:\n%s", code, want, text)
 		}

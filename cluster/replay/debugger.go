@@ -328,12 +328,13 @@ func (d *Debugger) inputs(args []string) error {
 
 func (d *Debugger) actors([]string) error {
 	for i, s := range d.segments {
-		what := fmt.Sprintf("%d steps on %s, from %s", len(s.Steps), s.Node, time.Unix(0, s.At).UTC().Format(time.RFC3339))
+		at := time.Unix(0, s.At).UTC().Format(time.RFC3339)
+		what := fmt.Sprintf("%d steps on %s, from %s", len(s.Steps), s.Node, at)
 		if s.Gap != nil {
 			what += "; then some are missing: " + s.Gap.Why
 		}
-		d.say(map[string]any{"line": i, "actor": s.Ref.String(), "steps": len(s.Steps), "what": what, "current": i == d.current},
-			"%5d %s: %s\n", i, s.Ref, what)
+		d.say(map[string]any{"line": i, "actor": s.Ref.String(), "steps": len(s.Steps), "what": what,
+			"current": i == d.current}, "%5d %s: %s\n", i, s.Ref, what)
 	}
 	return nil
 }

@@ -24,9 +24,9 @@ type Played struct {
 }
 
 // File plays a recording: every actor in it is given its inputs again, and must do what it did. The first difference
-// fails the test, and is shown with the message, both outcomes and the state. A step that panicked or failed when it was
-// recorded is a bug that the recording tells of: it fails the test for as long as it still does, and whatever else the
-// behaviour does instead is taken for the repair.
+// fails the test, and is shown with the message, both outcomes and the state. A step that panicked or failed when it
+// was recorded is a bug that the recording tells of: it fails the test for as long as it still does, and whatever else
+// the behaviour does instead is taken for the repair.
 //
 // With -update the recording is written anew, with the outcomes of today.
 func File(t TB, app node.App, path string) *Played {

@@ -99,10 +99,13 @@ func TestARecordingPlaysToTheSameEnd(t *testing.T) {
 		t.Errorf("ann ends with %+v", own)
 	}
 	replay.Dir(t, hall, filepath.Join(filepath.Dir(path), "*.rec"))
+	state := func(ref actors.Ref, cell string) func(replay.TB) {
+		return func(t replay.TB) { replay.StateOf[int](replay.File(t, hall, path), ref, cell) }
+	}
 	for what, f := range map[string]func(replay.TB){
 		"no recording matches": func(t replay.TB) { replay.Dir(t, hall, "testdata/none/*.rec") },
-		"is not in the":        func(t replay.TB) { replay.StateOf[int](replay.File(t, hall, path), hallKind.Ref("x"), "own") },
-		"cell nothing":         func(t replay.TB) { replay.StateOf[int](replay.File(t, hall, path), hallKind.Ref("main"), "nothing") },
+		"is not in the":        state(hallKind.Ref("x"), "own"),
+		"cell nothing":         state(hallKind.Ref("main"), "nothing"),
 		"no such file":         func(t replay.TB) { replay.File(t, hall, "testdata/none.rec") },
 	} {
 		if told := watch(f); !strings.Contains(told, what) {

@@ -10,7 +10,8 @@ import (
 	"github.com/fireflyrt/firefly/cluster/replay"
 )
 
-// A match is the smallest game at 30 Hz: two runners in an arena, which lets them run for a while when they are told to.
+// A match is the smallest game at 30 Hz: two runners in an arena, which lets them run for a while when they are told
+// to.
 type (
 	join   struct{ Name string }
 	joined struct{}

@@ -11,8 +11,8 @@ import (
 	"github.com/fireflyrt/firefly/record"
 )
 
-// A Playback does again what actors did in a recording, a segment at a time: the inputs are those that were recorded, the
-// behaviours those of today. It is used by one goroutine.
+// A Playback does again what actors did in a recording, a segment at a time: the inputs are those that were recorded,
+// the behaviours those of today. It is used by one goroutine.
 type Playback struct {
 	Segment *record.Segment // that is being played
 	Tell    *Telling
@@ -132,8 +132,8 @@ func (p *Playback) input(in record.Input) (actors.Input, error) {
 		Refusal: in.Refusal, Session: in.Session, Tables: p.edition}, nil
 }
 
-// firstEdition is what a step reads that read no tables when it was recorded: those of the first step that did, or those
-// of today.
+// firstEdition is what a step reads that read no tables when it was recorded: those of the first step that did, or
+// those of today.
 func (p *Playback) firstEdition() (*hotreload.Edition, error) {
 	for _, s := range p.Segment.Steps {
 		if s.Input.Tables != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/fireflyrt/firefly/record"
 )
 
-// renewed is the recording with what its actors do today. Answers to what is not asked any more are left out, and what is
-// committed today and was not is written by a store that says yes.
+// renewed is the recording with what its actors do today. Answers to what is not asked any more are left out, and what
+// is committed today and was not is written by a store that says yes.
 func renewed(b *node.Blueprint, r *record.Recording) (*record.Recording, error) {
 	var segments []*record.Segment
 	tables := map[string]map[string][]byte{}

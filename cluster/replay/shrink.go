@@ -14,9 +14,9 @@ import (
 var errSound = errors.New("replay: nothing in the recording differs or panics; there is nothing to shrink")
 
 // Shrink finds a shorter recording of one actor that still shows the first difference of r, or still panics as r does:
-// it leaves out what comes after, begins as late as a state can be had, and leaves out inputs in between as long as what
-// remains does as before (delta debugging: Zeller and Hildebrandt, 2002). Inputs that were left out may have led to the
-// state that others find; those that remain are checked against what was recorded of them, and that is all.
+// it leaves out what comes after, begins as late as a state can be had, and leaves out inputs in between as long as
+// what remains does as before (delta debugging: Zeller and Hildebrandt, 2002). Inputs that were left out may have led
+// to the state that others find; those that remain are checked against what was recorded of them, and that is all.
 func Shrink(app node.App, r *record.Recording) (*record.Recording, error) {
 	b, err := app.Build()
 	if err != nil {

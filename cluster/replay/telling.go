@@ -13,8 +13,8 @@ import (
 	"github.com/fireflyrt/firefly/record"
 )
 
-// A Telling says in words what actors do: one line an event. Transcripts, differences and the terminal share it, so that
-// whoever has read one can read all.
+// A Telling says in words what actors do: one line an event. Transcripts, differences and the terminal share it, so
+// that whoever has read one can read all.
 type Telling struct {
 	messages wire.Catalogue
 	sessions map[actors.Ref]string // short names

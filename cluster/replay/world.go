@@ -1,9 +1,9 @@
 // Package replay is the test kit: a World is a whole cluster in one goroutine and in virtual time. Its nodes are made
-// by the same composition root as in production, of the same code; clock, scheduler, registry, network and database are
-// replaced there, and clients need no sockets.
+// by the same composition root as in production, of the same code; clock, scheduler, registry, network and database
+// are replaced there, and clients need no sockets.
 //
-// It promises that a World needs no sleep and no port, that its seed decides every order that is free, and that the same
-// seed and the same use give the same bytes: see Observe. What can go wrong in production can be made to: Crash,
+// It promises that a World needs no sleep and no port, that its seed decides every order that is free, and that the
+// same seed and the same use give the same bytes: see Observe. What can go wrong in production can be made to: Crash,
 // CrashActor, Partition, Blind, and the Store's faults.
 //
 // It does not promise it for behaviours that ask the process for time or luck.
@@ -75,8 +75,8 @@ type Option func(*World)
 // Seed decides every order that is free, and all luck; the default is 1.
 func Seed(n uint64) Option { return func(w *World) { w.seed = n } }
 
-// Golden compares, when the test ends, the World's transcript with a file: testdata/shop.golden. docs/testing.md says how
-// to read one; go test -update writes it.
+// Golden compares, when the test ends, the World's transcript with a file: testdata/shop.golden. docs/testing.md says
+// how to read one; go test -update writes it.
 func Golden(path string) Option { return func(w *World) { w.golden = path } }
 
 // NewWorld makes a cluster that runs the app, and lets it come up. When the test ends, messages that nobody handled
