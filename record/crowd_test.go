@@ -27,8 +27,8 @@ func TestManyActorsAreRecordedAtOnceWhileRulesChange(t *testing.T) {
 	c, dir := new(crowd), t.TempDir()
 	l := record.DefaultLimits()
 	l.Flight, l.FlightBytes, l.FileBytes = 50, 200<<10, 100<<10
-	r := record.NewRecorder(record.Options{Dir: dir, App: "meadow", Node: "game-1", Incarnation: 77, Catalogue: catalogue,
-		Key: key, Clock: c, Scheduler: c, Log: slog.New(slog.DiscardHandler), Limits: l})
+	r := record.NewRecorder(record.Options{Dir: dir, App: "meadow", Node: "game-1", Incarnation: 77,
+		Catalogue: catalogue, Key: key, Clock: c, Scheduler: c, Log: slog.New(slog.DiscardHandler), Limits: l})
 	r.Follow(everybody)
 	d := &desk{Recorder: r, t: t, dir: dir}
 	const each = 500

@@ -107,6 +107,34 @@ func TestAFileIsFollowedByTheNextAndEachCanBeReplayedAlone(t *testing.T) {
 	}
 }
 
+func TestWhereverAFileEndsNothingIsLost(t *testing.T) {
+	t.Parallel()
+	for size := int64(200); size < 4000; size += 37 {
+		l := limits()
+		l.FileBytes = size
+		d := newDesk(t, l)
+		d.Follow(everybody)
+		p, q := d.player("ann"), d.player("bob")
+		for i := range 6 {
+			p.earn()
+			if i%2 == 0 {
+				q.step(i == 4, actors.Stood)
+			}
+			d.settle()
+			d.wait(time.Second)
+		}
+		p.stop()
+		r := d.merged()
+		a, b := r.Actor(p.ref).Segments, r.Actor(q.ref).Segments
+		if len(a) != 1 || len(a[0].Steps) != 7 || !a[0].Closed || a[0].Gap != nil {
+			t.Fatalf("files of %d bytes: %+v", size, a[0])
+		}
+		if len(b) != 1 || len(b[0].Steps) != 3 || b[0].Closed || b[0].Gap != nil {
+			t.Fatalf("files of %d bytes: %+v", size, b[0])
+		}
+	}
+}
+
 func TestTheOldestFilesMakeRoom(t *testing.T) {
 	t.Parallel()
 	l := limits()

@@ -237,7 +237,7 @@ func (s *Segment) life() life { return life{s.Ref, s.Incarnation, s.Activation} 
 // finish drops what holds nothing.
 func (r *reader) finish() *Recording {
 	r.recording.runs = slices.DeleteFunc(r.recording.runs, func(s *Segment) bool {
-		return s.Image == nil && len(s.Steps) == 0
+		return s.Image == nil && len(s.Steps) == 0 && !s.Closed && s.Gap == nil
 	})
 	r.recording.join()
 	return r.recording

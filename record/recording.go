@@ -189,16 +189,20 @@ type life struct {
 // join puts segments of one life together where one goes on from within another, or from its end.
 func (r *Recording) join() {
 	slices.SortStableFunc(r.runs, func(a, b *Segment) int {
-		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(b.end(), a.end()))
+		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(orphans(a), orphans(b)), cmp.Compare(b.end(), a.end()))
 	})
 	newest := map[life]*Segment{}
 	var kept []*Segment
 	for _, s := range r.runs {
 		of := life{s.Ref, s.Incarnation, s.Activation}
 		before := newest[of]
-		if before != nil && s.First <= before.end() && (before.Image != nil || s.Image == nil) {
+		meets := before != nil && s.First <= before.end()
+		if meets && (before.Image != nil || s.Image == nil) {
 			before.goOn(s)
 			continue
+		}
+		if meets {
+			s.goOn(before)
 		}
 		if before != nil && before.Gap == nil && s.First > before.end() {
 			before.Gap = &Gap{Why: "not in these files"}
@@ -211,6 +215,14 @@ func (r *Recording) join() {
 	}
 	r.runs = kept
 	slices.SortStableFunc(r.runs, byTime)
+}
+
+// orphans sorts those without a beginning behind the others.
+func orphans(s *Segment) int {
+	if s.Image == nil {
+		return 1
+	}
+	return 0
 }
 
 // goOn takes over what the next segment of the same life has more.

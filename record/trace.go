@@ -65,10 +65,10 @@ func (t *trace) Heard(s *actors.Step) {
 // Closed ends the stream.
 func (t *trace) Closed() {
 	if t.running {
-		t.put(appendClose(nil, t.number, t.index), nil, true)
+		t.put(appendClose(nil, t.number, t.index), nil, t.index)
 		t.halt()
 	} else if t.gap != nil {
-		t.put(appendGap(nil, t.number, *t.gap), nil, true)
+		t.put(appendGap(nil, t.number, *t.gap), nil, t.index-t.gap.Lost)
 	}
 	t.r.flight.forget(&t.ring)
 }
@@ -117,7 +117,7 @@ func (t *trace) record(s *actors.Step, index uint64) {
 		w.b = t.check(w.b)
 	}
 	tables, _ := s.Input.Tables.(Tables)
-	if t.put(w.b, tables, false) {
+	if t.put(w.b, tables, index) {
 		t.r.counts.steps.Add(1)
 	} else {
 		t.lose(t.r.queue.why())
@@ -188,7 +188,7 @@ func (t *trace) refresh(s *actors.Step, index uint64) error {
 	if err != nil {
 		return fmt.Errorf("record: the state of %s: %w", t.ref, err)
 	}
-	t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), nil, true)
+	t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), nil, opens)
 	return nil
 }
 
@@ -199,10 +199,11 @@ func (t *trace) begin(image *actors.Image, index uint64) error {
 		return fmt.Errorf("record: the state of %s: %w", t.ref, err)
 	}
 	var b []byte
+	first := opens
 	if t.gap != nil {
-		b = appendGap(b, t.number, *t.gap)
+		b, first = appendGap(b, t.number, *t.gap), index-t.gap.Lost
 	}
-	if !t.put(appendOpen(b, t.number, t.segment(index), text), nil, true) {
+	if !t.put(appendOpen(b, t.number, t.segment(index), text), nil, first) {
 		if t.gap == nil {
 			t.gap = &Gap{Why: t.r.queue.why()}
 		}
@@ -230,7 +231,7 @@ func (t *trace) lose(why string) {
 // end ends the stream because nobody wants it any more.
 func (t *trace) end(why string) {
 	if t.running {
-		t.put(appendGap(nil, t.number, Gap{Why: why}), nil, true)
+		t.put(appendGap(nil, t.number, Gap{Why: why}), nil, t.index)
 		t.halt()
 	}
 	t.gap = nil
@@ -243,14 +244,18 @@ func (t *trace) halt() {
 	}
 }
 
-// put hands records of the stream to the queue. Opening says that they need not stand behind an opening.
-func (t *trace) put(b []byte, tables Tables, opening bool) bool {
+// opens says of records that they begin with an opening.
+const opens = ^uint64(0)
+
+// put hands records of the stream to the queue. The first is about the input with that index, or opens the stream: in
+// a file in which the stream is not yet, an opening is put before it.
+func (t *trace) put(b []byte, tables Tables, first uint64) bool {
 	file, ok := t.r.queue.put(b, tables, func(file uint64) []byte {
-		if opening || file == t.file {
+		if first == opens || file == t.file || t.file == 0 {
 			return nil
 		}
 		t.orphaned = true
-		return appendOpen(nil, t.number, t.segment(t.index-1), nil)
+		return appendOpen(nil, t.number, t.segment(first), nil)
 	})
 	if ok {
 		t.file = file
