@@ -22,6 +22,14 @@ type Difference struct {
 	tell     *Telling
 }
 
+// number is that of the message; 0 if the input is none.
+func (d *Difference) number() uint32 {
+	if e := d.Recorded.Input.Envelope; e != nil {
+		return e.Number
+	}
+	return 0
+}
+
 // String shows the message, both outcomes, and what differs in the state.
 func (d *Difference) String() string {
 	var b strings.Builder

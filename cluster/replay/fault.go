@@ -9,7 +9,7 @@ import (
 func (w *World) Crash(node string) {
 	w.t.Helper()
 	m := w.member(node)
-	w.observe("fault crash %s", node)
+	w.fault("crash %s", node)
 	m.share.dead = true
 	m.Cluster.Close()
 	if m.Gate != nil {
@@ -34,9 +34,15 @@ func (w *World) CrashActor(ref actors.Ref) bool {
 	for _, n := range w.config.Nodes {
 		crashed = w.nodes[n.Name].System.Crash(ref) || crashed
 	}
-	w.observe("fault crash %s %v", ref, crashed)
+	w.fault("crash %s %v", ref, crashed)
 	w.loop.Settle()
 	return crashed
+}
+
+// fault tells whoever observes, and the transcript, what was done to the World.
+func (w *World) fault(format string, args ...any) {
+	w.observe("fault "+format, args...)
+	w.witness.note(w.Now(), format, args...)
 }
 
 // stuck is told that much has run and no time has passed, twice: it fails the test and names who had most turns

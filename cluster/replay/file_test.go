@@ -114,6 +114,28 @@ func TestARecordingPlaysToTheSameEnd(t *testing.T) {
 	}
 }
 
+func TestADamagedRecordingIsPlayedAsFarAsItIsGood(t *testing.T) {
+	t.Parallel()
+	path := evening(t, false)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, damaged := range map[string][]byte{"cut": text[:len(text)*9/10],
+		"flipped": slices.Concat(text[:len(text)*8/10], []byte{^text[len(text)*8/10]}, text[len(text)*8/10+1:])} {
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		told := watch(func(t replay.TB) {
+			p := replay.File(t, hall, path)
+			replay.StateOf[counts](p, personKind.Ref("ann"), "own")
+		})
+		if !strings.Contains(told, path+": at byte ") || strings.Contains(told, "step ") {
+			t.Errorf("%s: told %q", what, told)
+		}
+	}
+}
+
 func TestTheFirstDifferenceIsShownWithMessageOutcomesAndState(t *testing.T) {
 	t.Parallel()
 	path := evening(t, false)
@@ -186,7 +208,7 @@ func TestABehaviourThatIsNoFunctionOfItsInputsIsNamed(t *testing.T) {
 		}))
 		login(w, "ann")
 	})
-	if !strings.Contains(told, "person is no function of its inputs") || !strings.Contains(told, "add {") {
+	if !strings.Contains(told, "person is no function of its inputs: given number 103 again") || !strings.Contains(told, "add {") {
 		t.Errorf("told %q", told)
 	}
 }

@@ -35,7 +35,7 @@ func (w *World) Partition(node string, from ...string) {
 			w.sever(c, true)
 		}
 	}
-	w.observe("fault partition %s from %s", node, strings.Join(from, " "))
+	w.fault("partition %s from %s", node, strings.Join(from, " "))
 	w.loop.Settle()
 }
 
@@ -43,7 +43,7 @@ func (w *World) Partition(node string, from ...string) {
 // members and owners, and then only the newest.
 func (w *World) Blind(node string) {
 	w.t.Helper()
-	w.observe("fault blind %s", node)
+	w.fault("blind %s", node)
 	w.blind = append(w.blind, node)
 	w.registry.Blind(w.member(node).incarnation, true)
 }
@@ -59,7 +59,7 @@ func (w *World) Heal() {
 		w.registry.Blind(w.nodes[node].incarnation, false)
 	}
 	w.store.heal()
-	w.observe("fault none")
+	w.fault("healed")
 	w.loop.Settle()
 }
 

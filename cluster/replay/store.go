@@ -26,17 +26,29 @@ type Store struct {
 
 // Refuse lets the next n statements be refused with an error, and nothing of them be written: persist.ErrDown,
 // persist.ErrContended or persist.ErrRejected.
-func (s *Store) Refuse(n int, err error) { s.refusals, s.refusal = n, err }
+func (s *Store) Refuse(n int, err error) {
+	s.w.fault("the store refuses %d statements: %v", n, err)
+	s.refusals, s.refusal = n, err
+}
 
 // Lose lets the answers to the next n statements be lost. The seed decides what became of each: it is written, or it
 // will be within five seconds, or never.
-func (s *Store) Lose(n int) { s.losses = n }
+func (s *Store) Lose(n int) {
+	s.w.fault("the store's answers to %d statements are lost", n)
+	s.losses = n
+}
 
 // Slow lets every statement take between least and most; the seed decides how long, and where in between it is done.
-func (s *Store) Slow(least, most time.Duration) { s.least, s.most = least, most }
+func (s *Store) Slow(least, most time.Duration) {
+	s.w.fault("the store takes %v to %v", least, most)
+	s.least, s.most = least, most
+}
 
 // Down lets nothing be reached for so long. What was under way has no outcome.
-func (s *Store) Down(d time.Duration) { s.downUntil = s.w.Now().Add(d) }
+func (s *Store) Down(d time.Duration) {
+	s.w.fault("the store is down for %v", d)
+	s.downUntil = s.w.Now().Add(d)
+}
 
 func (s *Store) heal() { s.refusals, s.losses, s.most, s.downUntil = 0, 0, 0, time.Time{} }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,22 +102,25 @@ func (n *witness) proves() error {
 		}
 		for !p.Done() {
 			if _, d := p.Step(); d != nil {
-				return fmt.Errorf("%s is no function of its inputs: given them again, it does other things; does it "+
-					"use time, luck, a map's order or a variable that is not its own?\n%s", s.Ref.Kind, d)
+				return fmt.Errorf("%s is no function of its inputs: given number %d again, it does other things; does it "+
+					"use time, luck, a map's order or a variable that is not its own?\n%s", s.Ref.Kind, d.number(), d)
 			}
 		}
 	}
 	return nil
 }
 
-// transcript is all that was heard, a line an event.
-func (n *witness) transcript(names map[actors.Ref]string) string {
+// transcript is what was heard of some kinds of actors, or of all, a line an event.
+func (n *witness) transcript(names map[actors.Ref]string, kinds []actors.KindName) string {
 	tell := NewTelling(n.blueprint.Catalogue)
 	tell.sessions = names
 	blank := record.NewMasking(n.blueprint.Catalogue, record.Blank)
 	width := 0
+	skips := func(of actors.Ref) bool { return len(kinds) > 0 && !slices.Contains(kinds, of.Kind) }
 	for _, s := range n.segments {
-		width = max(width, len(s.Ref.String()))
+		if !skips(s.Ref) {
+			width = max(width, len(s.Ref.String()))
+		}
 	}
 	var b strings.Builder
 	idle := map[actors.Ref]int{}
@@ -124,6 +128,9 @@ func (n *witness) transcript(names map[actors.Ref]string) string {
 		at := seconds(n.born, m.at)
 		if m.step == nil {
 			fmt.Fprintf(&b, "%s ---- %s\n", at, m.note)
+			continue
+		}
+		if skips(m.ref) {
 			continue
 		}
 		if isIdle(m.step) {
@@ -198,4 +205,4 @@ func firstDifference(want, got []string) string {
 func (w *World) Recording() *record.Recording { return w.witness.recording() }
 
 // Transcript is all that the World's actors have done so far, a line an event, with what is sensitive blank.
-func (w *World) Transcript() string { return w.witness.transcript(w.names) }
+func (w *World) Transcript() string { return w.witness.transcript(w.names, nil) }

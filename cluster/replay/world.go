@@ -53,6 +53,7 @@ type World struct {
 	tables    *hotreload.Set
 	witness   *witness
 	golden    string                // the file of the transcript; "": none
+	told      []actors.KindName     // the kinds that stand in it; none: all
 	names     map[actors.Ref]string // of sessions, in transcripts
 	observer  io.Writer             // nil: nobody
 	turns     map[actors.Ref]uint64 // when time seemed to stand still; see stuck
@@ -75,9 +76,11 @@ type Option func(*World)
 // Seed decides every order that is free, and all luck; the default is 1.
 func Seed(n uint64) Option { return func(w *World) { w.seed = n } }
 
-// Golden compares, when the test ends, the World's transcript with a file: testdata/shop.golden. docs/testing.md says
+// Golden compares, when the test ends, the transcript of some kinds of actors, or of all, with a file: testdata/shop.golden. docs/testing.md says
 // how to read one; go test -update writes it.
-func Golden(path string) Option { return func(w *World) { w.golden = path } }
+func Golden(path string, kinds ...actors.KindName) Option {
+	return func(w *World) { w.golden, w.told = path, kinds }
+}
 
 // NewWorld makes a cluster that runs the app, and lets it come up. When the test ends, messages that nobody handled
 // fail it.
@@ -275,7 +278,7 @@ func (w *World) testify() {
 	if w.golden == "" {
 		return
 	}
-	if err := golden(w.golden, w.witness.transcript(w.names)); err != nil {
+	if err := golden(w.golden, w.witness.transcript(w.names, w.told)); err != nil {
 		w.t.Errorf("%v", err)
 	}
 }
