@@ -265,7 +265,7 @@ func TestAStatementThatArrivesAfterItsOwnerHasDiedWritesNothing(t *testing.T) {
 		}
 		d.w.Heal()
 		before := booked(y)
-		d.w.Advance(6 * time.Second)
+		d.w.Advance(21 * time.Second)
 		d.w.CrashActor(traderKind.Ref(y.name)) // so that it reads the store
 		if after := booked(y); !slices.Equal(before, after) {
 			t.Fatalf("seed %d: the book had %v, and has %v", seed, before, after)

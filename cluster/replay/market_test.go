@@ -198,18 +198,19 @@ func happened(err error) (made, known bool) {
 	return err == nil, err == nil
 }
 
-// end heals everything, and audits, at once and again when nothing can be on its way any more and everybody has to read
-// the store: what was answered by the first time stays as it was.
+// end heals everything, and audits when no request can be handled any more, and again when no statement can be on its
+// way and everybody has to read the store: what was answered is as it was.
 func (d *day) end() {
 	d.t.Helper()
 	d.w.Heal()
+	d.w.Advance(6 * time.Second)
 	for _, y := range d.traders {
 		if y.Closed() != nil {
 			d.connect(y)
 		}
 	}
 	answered := d.audit()
-	d.w.Advance(15 * time.Second)
+	d.w.Advance(20 * time.Second)
 	d.listen()
 	for _, y := range d.traders {
 		d.w.CrashActor(traderKind.Ref(y.name))

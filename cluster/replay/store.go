@@ -10,7 +10,7 @@ import (
 )
 
 // latest is when a statement that its sender gave up may still be written: it was on its way.
-const latest = 5 * time.Second
+const latest = 20 * time.Second
 
 // A Store is the World's database, and what can go wrong with it. What it holds outlives all nodes. World.Heal ends all
 // that goes wrong.
@@ -32,7 +32,7 @@ func (s *Store) Refuse(n int, err error) {
 }
 
 // Lose lets the answers to the next n statements be lost. The seed decides what became of each: it is written, or it
-// will be within five seconds, or never.
+// will be within twenty seconds, or never.
 func (s *Store) Lose(n int) {
 	s.w.fault("the store's answers to %d statements are lost", n)
 	s.losses = n
