@@ -199,6 +199,16 @@ func TestTheShopTakesSparksForLightOrNothing(t *testing.T) {
 	}
 }
 
+func TestAPurchaseReadsAsItHappened(t *testing.T) {
+	t.Parallel()
+	w := replay.NewWorld(t, App, replay.Golden("testdata/purchase.golden", PlayerKind, BoardKind))
+	ann := enter(w, "ann")
+	ann.earn(w, 100)
+	replay.Call[*Bought](ann.Client, &Buy{Item: "lantern"})
+	ann.Refused(&Buy{Item: "ember"}, AlreadyLit)
+	replay.Call[*Leaders](ann.Client, &Top{})
+}
+
 func TestAPurchaseOutlivesTheCrashOfEverything(t *testing.T) {
 	t.Parallel()
 	w := replay.NewWorld(t, App)

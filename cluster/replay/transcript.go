@@ -114,7 +114,7 @@ func (n *witness) proves() error {
 func (n *witness) transcript(names map[actors.Ref]string, kinds []actors.KindName) string {
 	tell := NewTelling(n.blueprint.Catalogue)
 	tell.sessions = names
-	blank := record.NewMasking(n.blueprint.Catalogue, record.Blank)
+	blank := n.blanked()
 	width := 0
 	skips := func(of actors.Ref) bool { return len(kinds) > 0 && !slices.Contains(kinds, of.Kind) }
 	for _, s := range n.segments {
@@ -141,11 +141,29 @@ func (n *witness) transcript(names map[actors.Ref]string, kinds []actors.KindNam
 			fmt.Fprintf(&b, "%s %-*s .. %d timers without effect\n", at, width, m.ref, times)
 			delete(idle, m.ref)
 		}
-		for _, l := range tell.step(blank.Compared(m.step)) {
+		for _, l := range tell.step(blank[m.step]) {
 			fmt.Fprintf(&b, "%s %-*s %s\n", at, width, m.ref, l)
 		}
 	}
 	return b.String()
+}
+
+// blanked are the steps with what is sensitive in them blank: everything done once more, and told by a teller who knows.
+func (n *witness) blanked() map[*record.Step]*record.Step {
+	all := map[*record.Step]*record.Step{}
+	p := NewPlayback(n.blueprint, n.recording())
+	p.masking = record.NewMasking(n.blueprint.Catalogue, record.Blank)
+	for _, s := range n.segments {
+		if p.Begin(s) != nil {
+			continue // proves says why
+		}
+		for _, step := range s.Steps {
+			if all[step], _ = p.Step(); all[step] == nil {
+				all[step] = &record.Step{Input: record.Input{Type: step.Input.Type, Envelope: new(actors.Envelope)}}
+			}
+		}
+	}
+	return all
 }
 
 // isIdle reports whether a step is a tick that changed and sent nothing.
