@@ -208,7 +208,8 @@ func TestABehaviourThatIsNoFunctionOfItsInputsIsNamed(t *testing.T) {
 		}))
 		login(w, "ann")
 	})
-	if !strings.Contains(told, "person is no function of its inputs: given number 103 again") || !strings.Contains(told, "add {") {
+	if !strings.Contains(told, "person is no function of its inputs: given number 103 again") ||
+		!strings.Contains(told, "add {") {
 		t.Errorf("told %q", told)
 	}
 }

@@ -102,8 +102,8 @@ func (n *witness) proves() error {
 		}
 		for !p.Done() {
 			if _, d := p.Step(); d != nil {
-				return fmt.Errorf("%s is no function of its inputs: given number %d again, it does other things; does it "+
-					"use time, luck, a map's order or a variable that is not its own?\n%s", s.Ref.Kind, d.number(), d)
+				return fmt.Errorf("%s is no function of its inputs: given number %d again, it does other things; "+
+					"does it use time, luck, a map's order or a variable that is not its own?\n%s", s.Ref.Kind, d.number(), d)
 			}
 		}
 	}
@@ -148,7 +148,8 @@ func (n *witness) transcript(names map[actors.Ref]string, kinds []actors.KindNam
 	return b.String()
 }
 
-// blanked are the steps with what is sensitive in them blank: everything done once more, and told by a teller who knows.
+// blanked are the steps with what is sensitive in them blank: everything done once more, and told by a teller who
+// knows.
 func (n *witness) blanked() map[*record.Step]*record.Step {
 	all := map[*record.Step]*record.Step{}
 	p := NewPlayback(n.blueprint, n.recording())

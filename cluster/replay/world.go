@@ -76,8 +76,8 @@ type Option func(*World)
 // Seed decides every order that is free, and all luck; the default is 1.
 func Seed(n uint64) Option { return func(w *World) { w.seed = n } }
 
-// Golden compares, when the test ends, the transcript of some kinds of actors, or of all, with a file: testdata/shop.golden. docs/testing.md says
-// how to read one; go test -update writes it.
+// Golden compares, when the test ends, the transcript of some kinds of actors, or of all, with a file:
+// testdata/shop.golden. docs/testing.md says how to read one; go test -update writes it.
 func Golden(path string, kinds ...actors.KindName) Option {
 	return func(w *World) { w.golden, w.told = path, kinds }
 }
