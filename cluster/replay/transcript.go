@@ -103,7 +103,8 @@ func (n *witness) proves() error {
 		for !p.Done() {
 			if _, d := p.Step(); d != nil {
 				return fmt.Errorf("%s is no function of its inputs: given number %d again, it does other things; "+
-					"does it use time, luck, a map's order or a variable that is not its own?\n%s", s.Ref.Kind, d.number(), d)
+					"does it use time, luck, a map's order or a variable that is not its own?\n%s",
+					s.Ref.Kind, d.number(), d)
 			}
 		}
 	}
