@@ -51,10 +51,11 @@ func TestASeedDecidesWhatIsFreeAndNothingElseDoes(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for seed := range uint64(20) {
-		if order(seed) != order(seed) {
+		once, twice := order(seed), order(seed)
+		if once != twice {
 			t.Fatalf("seed %d has two orders", seed)
 		}
-		seen[order(seed)] = true
+		seen[once] = true
 	}
 	if len(seen) < 15 {
 		t.Errorf("20 seeds have %d orders", len(seen))
