@@ -3,6 +3,7 @@ package record_test
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -69,4 +70,29 @@ func BenchmarkStep(b *testing.B) {
 			return d.Opened(p)
 		}, limits())
 	})
+}
+
+// BenchmarkActor measures the same on a real actor in a real System: a request that edits a cell and a row, answers, and
+// arms a timer. Sockets, links and the store are left out, so that the shares are larger than a node's.
+func BenchmarkActor(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		flight int
+		rules  record.Rules
+	}{{"nobody records", 0, nil}, {"flight", 1000, nil}, {"full", 0, everybody}} {
+		b.Run(c.name, func(b *testing.B) {
+			n := newTown(b, c.flight)
+			n.Follow(c.rules)
+			heap := make([]byte, 128<<20)
+			defer runtime.KeepAlive(heap)
+			b.ReportAllocs()
+			for i := range b.N {
+				n.send(&earn{1})
+				n.Settle()
+				if i%64 == 0 {
+					n.Advance(time.Minute)
+				}
+			}
+		})
+	}
 }

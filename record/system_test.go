@@ -104,7 +104,7 @@ func (n *town) Save(_ actors.Ref, _ actors.Tenure, _ actors.Change, done func(er
 	n.AfterFunc(time.Millisecond, func() { done(nil) })
 }
 
-func newTown(t *testing.T, flight int) *town {
+func newTown(t testing.TB, flight int) *town {
 	t.Helper()
 	n := &town{Time: virtual.New(time.Unix(1000, 0), nil), dir: t.TempDir()}
 	l := limits()
