@@ -72,8 +72,8 @@ func BenchmarkStep(b *testing.B) {
 	})
 }
 
-// BenchmarkActor measures the same on a real actor in a real System: a request that edits a cell and a row, answers, and
-// arms a timer. Sockets, links and the store are left out, so that the shares are larger than a node's.
+// BenchmarkActor measures the same on a real actor in a real System: a request that edits a cell and a row, answers,
+// and arms a timer. Sockets, links and the store are left out, so that the shares are larger than a node's.
 func BenchmarkActor(b *testing.B) {
 	for _, c := range []struct {
 		name   string
