@@ -176,6 +176,7 @@ func meadow(now time.Time) []Report {
 	game.Actors = 319
 	game.Kinds = map[string]int{"player": 212, "room": 104, "board": 1, "login": 2}
 	game.Messages, game.Deepest, game.Whose = 1_733_002, 3, "room/3.4"
+	game.Record = map[string]int64{"steps_total": 77, "streams": 5}
 	game.Mishaps = map[string]uint64{"late_total": 12, "expired_total": 1}
 	const us = time.Microsecond
 	game.Numbers = []Number{
