@@ -29,7 +29,7 @@ type RerunOptions struct {
 // names the cell.
 func NewRerun(o RerunOptions, i *Image) (r *Rerun, err error) {
 	stage := &stage{now: time.Unix(0, i.At)}
-	s, err := newSystem(Options{Node: "rerun", Kinds: o.Kinds, Catalogue: o.Catalogue, Clock: stage, Scheduler: stage,
+	s, err := NewSystem(Options{Node: "rerun", Kinds: o.Kinds, Catalogue: o.Catalogue, Clock: stage, Scheduler: stage,
 		Store: stage, Tables: func() any { return stage.tables }, Log: o.Log})
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -48,6 +47,7 @@ type Options struct {
 	Tap         Tap        // hears all that entities do; nil: nobody listens
 	Limits      Limits
 	Log         *slog.Logger
+	Ground      *Ground // what its actors stand on; nil: one of its own, from Start on
 }
 
 // A System runs the actors of one node. Its methods may be called from any goroutine, and never block.
@@ -57,7 +57,8 @@ type System struct {
 	kinds    map[KindName]*kind
 	handles  map[uint32]KindName
 	router   Router
-	proto    *actor.ActorSystem
+	ground   *Ground
+	number   uint64 // of the systems on this ground
 	stripes  [64]stripe
 	meter    *meter
 
@@ -82,17 +83,6 @@ type stripe struct {
 
 // NewSystem probes every constructor; what is wrong with any of them comes back in one error.
 func NewSystem(o Options) (*System, error) {
-	s, err := newSystem(o)
-	if err != nil {
-		return nil, err
-	}
-	quiet := slog.New(warnings{s.o.Log.Handler()})
-	s.proto = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
-	return s, nil
-}
-
-// newSystem makes all of it but protoactor's part, which is dear.
-func newSystem(o Options) (*System, error) {
 	o.Limits = o.Limits.orDefault()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -122,6 +112,20 @@ func newSystem(o Options) (*System, error) {
 	}
 	s.meter = newMeter(s.kinds)
 	return s, nil
+}
+
+// A Ground is what protoactor needs once in a process. Making one takes milliseconds and megabytes, so the many systems
+// of a test may stand on one.
+type Ground struct {
+	proto   *actor.ActorSystem
+	systems atomic.Uint64
+}
+
+// NewGround makes a ground; what protoactor has to complain about goes to log.
+func NewGround(log *slog.Logger) *Ground {
+	quiet := slog.New(warnings{log.Handler()})
+	return &Ground{proto: actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))}
 }
 
 // warnings lets pass what protoactor says when something is wrong, and not its chatter.
@@ -167,7 +171,11 @@ func (l Limits) orDefault() Limits {
 
 // Start gives the system its router; before it, nothing may be delivered. From now on handlers that hang are named.
 func (s *System) Start(r Router) {
-	s.router = r
+	s.router, s.ground = r, s.o.Ground
+	if s.ground == nil {
+		s.ground = NewGround(s.o.Log)
+	}
+	s.number = s.ground.systems.Add(1)
 	s.o.Clock.AfterFunc(watchEvery, s.watch)
 }
 
@@ -229,7 +237,8 @@ type cellProcess struct{ pid *actor.PID }
 func (c *cellProcess) spawn(s *System, p *process) {
 	props := actor.PropsFromProducer(func() actor.Actor { return p },
 		actor.WithMailbox(func() actor.Mailbox { return p.box }), actor.WithDispatcher(dispatcher{s.o.Scheduler}))
-	pid, err := s.proto.Root.SpawnNamed(props, p.ref.String()+"#"+strconv.FormatUint(s.serial(), 36))
+	name := p.ref.String() + "#" + strconv.FormatUint(s.serial(), 36) + "@" + strconv.FormatUint(s.number, 36)
+	pid, err := s.ground.proto.Root.SpawnNamed(props, name)
 	if err != nil {
 		panic("actors: names end in a serial and are never used twice: " + err.Error())
 	}
@@ -282,7 +291,7 @@ func (s *System) remove(p *process) {
 		s.bounce(item.(*Envelope))
 	}
 	if p.cell.pid != nil { // that of a Rerun has none
-		s.proto.Root.Stop(p.cell.pid)
+		s.ground.proto.Root.Stop(p.cell.pid)
 	}
 }
 
@@ -304,32 +313,6 @@ func (s *System) isClosedTo(k *kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopping && k.Receiver == nil || s.closing
-}
-
-// Release ends the actors of shards that this node lost: they write nothing more, and what waits for them is routed
-// to the new owner.
-func (s *System) Release(role string, shards []int) {
-	for _, p := range s.all() {
-		if p.kind.placement.How == OnePerID && p.tenure.Role == role && slices.Contains(shards, p.tenure.Shard) {
-			p.post(func() {
-				if p.hold() == Lost {
-					p.fenced("the shard was given to another node")
-				}
-			})
-		}
-	}
-	for i := range s.stripes {
-		s.stripes[i].forget(role, shards)
-	}
-}
-
-// forget drops who was bound to entities of shards that are another node's now: gates tell that one.
-func (st *stripe) forget(role string, shards []int) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	maps.DeleteFunc(st.farewells, func(_ Ref, f farewell) bool {
-		return f.tenure.Role == role && slices.Contains(shards, f.tenure.Shard)
-	})
 }
 
 // all lists the processes in canonical order.
@@ -361,8 +344,17 @@ func (s *System) Stop(ctx context.Context) error {
 			return err
 		}
 	}
-	s.proto.Shutdown()
+	if s.o.Ground == nil {
+		s.ground.proto.Shutdown()
+	}
 	return nil
+}
+
+// Abandon takes all actors off the ground, as the end of a process does: nothing of them runs any more.
+func (s *System) Abandon() {
+	for _, p := range s.all() {
+		s.ground.proto.ProcessRegistry.Remove(p.cell.pid)
+	}
 }
 
 func (s *System) stopAll(ctx context.Context, residents bool) error {

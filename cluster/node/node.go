@@ -33,7 +33,8 @@ type Parts struct {
 	Tables      *hotreload.Set
 	Tap         actors.Tap // hears what entities do; nil: nobody listens
 	Log         *slog.Logger
-	Condemned   func() // the others believe this process dead: it must end
+	Ground      *actors.Ground // that actors stand on; nil: one of the node's own
+	Condemned   func()         // the others believe this process dead: it must end
 }
 
 // A Node is one process's share of the cluster: its actors, and by its roles a gate, keepers, or more.
@@ -120,6 +121,7 @@ func (n *Node) makeSystem() (err error) {
 		Node: n.self.Name, Incarnation: n.parts.Incarnation, Seed: n.parts.Seed,
 		Kinds: append(slices.Clone(n.blueprint.Kinds), keepers), Catalogue: n.blueprint.Catalogue,
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Store: store, Log: n.parts.Log,
+		Ground: n.parts.Ground,
 		Tables: func() any { return n.parts.Tables.Current() }, Tap: n.parts.Tap, Limits: n.config.Actors.Limits,
 	})
 	if err != nil {

@@ -10,8 +10,7 @@ func (w *World) Crash(node string) {
 	w.t.Helper()
 	m := w.member(node)
 	w.fault("crash %s", node)
-	m.share.dead = true
-	m.Cluster.Close()
+	m.die()
 	if m.Gate != nil {
 		for _, c := range w.clients {
 			c.Cut() // as the sockets of a process that ends
