@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // A slot is a cell as its entity sees it, with its types erased.
@@ -35,6 +37,7 @@ type Cell[T any] struct {
 	dirty    bool // differs from what was last collected
 	wasDirty bool // dirty when the turn began to edit
 	given    bool // was dirty when last collected, not confirmed yet
+	redactor *wire.Redactor
 }
 
 // State declares a stored cell: loaded before the first message, written behind, durable after Commit. T must be flat:
@@ -48,7 +51,8 @@ func State[T any](p *Props, cell string, steps ...Migration) *Cell[T] {
 func Carry[T any](p *Props, cell string) *Cell[T] { return newCell[T](p, cell, false, nil) }
 
 func newCell[T any](p *Props, name string, stored bool, steps []Migration) *Cell[T] {
-	c := &Cell[T]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps)}
+	c := &Cell[T]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
+		redactor: p.redactor(name, reflect.TypeFor[T]())}
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[T]())
 		p.checkSteps(name, steps)
@@ -173,7 +177,7 @@ func (e cellEdit[T]) After(p *Patch) error  { return e.c.image(p) }
 func (c *Cell[T]) image(p *Patch) error { return c.patch(p, c.now) }
 
 func (c *Cell[T]) patch(p *Patch, contents T) error {
-	raw, err := versioned(c.version, p.masked(contents))
+	raw, err := versioned(c.version, p.masked(c.redactor, contents))
 	if err != nil {
 		return fmt.Errorf("actors: image of cell %s: %w", c.name, err)
 	}

@@ -121,14 +121,15 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 // A table says, for all instances of a kind alike, which handler serves which message. Handlers are known by the order
 // in which the constructor declares them, so an instance needs a slice of functions only.
 type table struct {
-	kind     KindName
-	messages wire.Catalogue
-	byNumber map[uint32]*entry
-	byType   map[reflect.Type]*entry
-	handlers int
-	cells    map[string]bool
-	stored   bool
-	errs     []error
+	kind      KindName
+	messages  wire.Catalogue
+	byNumber  map[uint32]*entry
+	byType    map[reflect.Type]*entry
+	handlers  int
+	cells     map[string]bool
+	redactors map[string]*wire.Redactor // by cell
+	stored    bool
+	errs      []error
 }
 
 // An entry is one message or event of a kind: either one handler that answers, or any number of listeners.
@@ -140,7 +141,7 @@ type entry struct {
 
 func newTable(k KindName, messages wire.Catalogue) *table {
 	return &table{kind: k, messages: messages, byNumber: map[uint32]*entry{},
-		byType: map[reflect.Type]*entry{}, cells: map[string]bool{}}
+		byType: map[reflect.Type]*entry{}, cells: map[string]bool{}, redactors: map[string]*wire.Redactor{}}
 }
 
 // declare adds the next handler, for messages of type m (a pointer) with results of type r (nil: none).

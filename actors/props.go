@@ -1,6 +1,10 @@
 package actors
 
-import "reflect"
+import (
+	"reflect"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
 
 // Props collects what a constructor declares: handlers, cells, groups. It is of use only while New runs, which happens
 // before state is loaded; the same declarations must come in the same order for every instance of a kind.
@@ -61,6 +65,14 @@ func (p *Props) addCell(s slot, stored bool) {
 		p.table.cell(s.cellName(), stored)
 	}
 	p.cells = append(p.cells, s)
+}
+
+// redactor knows what is sensitive in a cell's type: it is looked for once, when the kind is probed.
+func (p *Props) redactor(cell string, t reflect.Type) *wire.Redactor {
+	if p.probing {
+		p.table.redactors[cell] = wire.RedactorOf(t)
+	}
+	return p.kind.table.redactors[cell]
 }
 
 // turn is the turn under way; a cell that is touched outside of one is a programmer's error.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // maxKey bounds the key of a stored row, in bytes: with its cell's name it is a key of 255 bytes in the store.
@@ -34,6 +36,8 @@ type Map[K cmp.Ordered, V any] struct {
 	touched bool
 	dirty   map[K]bool // changed since last collected
 	given   map[K]bool // collected, not confirmed
+
+	redactor *wire.Redactor
 }
 
 // A rowBefore is a row as it was before one change of the turn.
@@ -57,7 +61,8 @@ func CarryRows[K cmp.Ordered, V any](p *Props, cell string) *Map[K, V] {
 func newMap[K cmp.Ordered, V any](p *Props, name string, stored bool, steps []Migration) *Map[K, V] {
 	m := &Map[K, V]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
 		textual: stored && reflect.TypeFor[K]().Kind() == reflect.String,
-		rows:    map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{}}
+		rows:    map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{},
+		redactor: p.redactor(name, reflect.TypeFor[V]())}
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[V]())
 		p.checkSteps(name, steps)
@@ -335,7 +340,7 @@ func (m *Map[K, V]) patch(p *Patch, k K, v V, is bool) error {
 		p.Rows[row] = nil
 		return nil
 	}
-	raw, err := versioned(m.version, p.masked(v))
+	raw, err := versioned(m.version, p.masked(m.redactor, v))
 	if err != nil {
 		return fmt.Errorf("actors: image of row %s: %w", row, err)
 	}

@@ -148,11 +148,11 @@ func (p *Patch) UnmarshalJSON(b []byte) error {
 }
 
 // masked is a copy of contents without what is sensitive in it.
-func (p *Patch) masked(contents any) any {
+func (p *Patch) masked(r *wire.Redactor, contents any) any {
 	if p.mask == nil {
 		return contents
 	}
-	return wire.Redact(contents, p.mask)
+	return r.Copy(contents, p.mask)
 }
 
 // A Rest is what an entity remembers of its failures.
