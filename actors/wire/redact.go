@@ -42,17 +42,6 @@ func (r *Redactor) Copy(v any, mask func(contents string) string) any {
 	return c.Interface()
 }
 
-// Sensitive reports whether the type has a sensitive field at any depth. It looks with reflection: ask at start.
-func Sensitive(t reflect.Type) bool { return RedactorOf(t) != nil }
-
-// Redact is the Copy of v's Redactor, which it looks for each time.
-func Redact(v any, mask func(contents string) string) any {
-	if v == nil {
-		return nil
-	}
-	return RedactorOf(reflect.TypeOf(v)).Copy(v, mask)
-}
-
 // Sensitive reports whether messages of the type have sensitive fields. It costs nothing.
 func (t *Type) Sensitive() bool { return t.redact != nil }
 
