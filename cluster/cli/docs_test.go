@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/spf13/pflag"
 )
 
 // commanded finds commands in the pages for people, up to a remark behind them.
@@ -35,7 +33,7 @@ func TestCommandsThatAreToldOfAreCommands(t *testing.T) {
 			if err == nil {
 				err = c.ParseFlags(rest)
 			}
-			if err != nil && err != pflag.ErrHelp {
+			if err != nil {
 				t.Errorf("%s tells of %q, which is no command: %v", filepath.Base(page), line, err)
 			}
 			if found++; c == tool.root() || !c.HasParent() {
