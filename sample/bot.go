@@ -24,6 +24,7 @@ type robot struct {
 	at, goal scene.Spot
 	sparks   int64 // what it owns, as it was told
 	light    int
+	shown    bool // a room has shown itself: before that there is nobody to fly for
 }
 
 // bot is one robot's life. The seed of the run decides its name, so it may come back to what it had. It ends with an
@@ -34,6 +35,9 @@ func bot(b *client.Bot) error {
 	r.at = meadow.Within(room, 0.5, 0.5)
 	r.goal = r.at
 	err := r.login(room)
+	for err == nil && !r.shown && r.Pause(botPace) {
+		r.hear()
+	}
 	for act := 0; err == nil && r.Pause(botPace); act++ {
 		err = r.act(act)
 	}
@@ -86,6 +90,8 @@ func (r *robot) fly() error {
 func (r *robot) hear() {
 	for range len(r.Pushes()) {
 		switch m := (<-r.Pushes()).(type) {
+		case *Snapshot:
+			r.shown = true
 		case *Sparked:
 			r.goal = m.Spot
 		case *wallet.Balance:
