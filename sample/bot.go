@@ -35,8 +35,10 @@ func bot(b *client.Bot) error {
 	r.at = meadow.Within(room, 0.5, 0.5)
 	r.goal = r.at
 	err := r.login(room)
-	for err == nil && !r.shown && r.Pause(botPace) {
-		r.hear()
+	for waits := 0; err == nil && !r.shown && r.Pause(botPace); waits++ {
+		if r.hear(); waits > 100 {
+			err = errors.New("meadow: no room has shown itself to " + r.name)
+		}
 	}
 	for act := 0; err == nil && r.Pause(botPace); act++ {
 		err = r.act(act)
