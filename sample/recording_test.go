@@ -60,7 +60,7 @@ func TestWhatAMeadowDidIsDoneAgain(t *testing.T) {
 	up.stop()
 
 	all := c.recordings("*.rec")
-	if v := c.verified(App, all); v.Steps < 1000 || v.Checks < 10 || v.Actors < 30 {
+	if v := c.verified(App, all); v.Steps < 500 || v.Checks < 10 || v.Actors < 30 {
 		t.Errorf("verified only %+v", v)
 	}
 	moved := ""
