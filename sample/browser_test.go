@@ -205,7 +205,7 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 	ada.reads("#log", "boba fine night")
 
 	has := ada.collect()
-	ada.reads("#gold", fmt.Sprint(has.Sparks))
+	ada.sees("what she has in figures", func(s sight) bool { return ada.text("#gold") == fmt.Sprint(s.Sparks) })
 	ada.fly(has.Spot) // and stay there
 	has = ada.rests()
 	ada.do(chromedp.Navigate("about:blank"))
@@ -234,13 +234,18 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 func (p *tab) reads(selector, text string) {
 	p.t.Helper()
 	awaitEach(p.t, pilotPace, patience, selector+" to say "+text, func() error {
-		var held string
-		p.do(chromedp.TextContent(selector, &held, chromedp.ByQuery))
-		if !strings.Contains(held, text) {
+		if held := p.text(selector); !strings.Contains(held, text) {
 			return errors.New("it says " + held)
 		}
 		return nil
 	})
+}
+
+// text is what an element of the page holds.
+func (p *tab) text(selector string) (held string) {
+	p.t.Helper()
+	p.do(chromedp.TextContent(selector, &held, chromedp.ByQuery))
+	return held
 }
 
 // rests waits until the page stands still for a second, which is longer than its position takes to be kept.
