@@ -1,9 +1,11 @@
 package actors
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"unsafe"
 
 	"github.com/fireflyrt/firefly/actors/wire"
 )
@@ -135,6 +137,8 @@ func (c *Cell[T]) peek() any { return c.now }
 func (p *Props) checkFlat(cell string, t reflect.Type) {
 	if path := sharing(t); path != "" {
 		p.table.refuse("cell %q: %s%s is not flat; lists and maps are Rows", cell, t, path)
+	} else if path := hidden(t); path != "" {
+		p.table.refuse("cell %q: %s%s is left out of JSON, and would be lost; export it", cell, t, path)
 	}
 }
 
@@ -158,6 +162,26 @@ func sharing(t reflect.Type) string {
 	return ""
 }
 
+// hidden is the path to a field that JSON leaves out: it would be lost on the way to the store, and to a recording.
+func hidden(t reflect.Type) string {
+	if t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return "" // it sees to that itself
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return hidden(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			path := hidden(f.Type)
+			if path != "" || !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
+				return "." + f.Name + path
+			}
+		}
+	}
+	return ""
+}
+
 // A cellEdit is a cell as it was before the turn.
 type cellEdit[T any] struct {
 	c      *Cell[T]
@@ -173,6 +197,9 @@ func (c *Cell[T]) edit(undoing bool) Edit {
 
 func (e cellEdit[T]) Before(p *Patch) error { return e.c.patch(p, e.before) }
 func (e cellEdit[T]) After(p *Patch) error  { return e.c.image(p) }
+
+// Weight is what it keeps in memory, in bytes, rounded up as the allocator does. Texts that it points to are not in it.
+func (e cellEdit[T]) Weight() int { return editWeight + int(unsafe.Sizeof(e))*9/8 }
 
 func (c *Cell[T]) image(p *Patch) error { return c.patch(p, c.now) }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/fireflyrt/firefly/actors/wire"
 )
@@ -27,7 +28,7 @@ type Map[K cmp.Ordered, V any] struct {
 	p       *Props
 	name    string
 	stored  bool
-	textual bool // stored, and its keys are texts
+	textual bool // its keys are texts
 	version int
 	steps   []Migration
 	rows    map[K]V
@@ -60,7 +61,7 @@ func CarryRows[K cmp.Ordered, V any](p *Props, cell string) *Map[K, V] {
 
 func newMap[K cmp.Ordered, V any](p *Props, name string, stored bool, steps []Migration) *Map[K, V] {
 	m := &Map[K, V]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
-		textual: stored && reflect.TypeFor[K]().Kind() == reflect.String,
+		textual: reflect.TypeFor[K]().Kind() == reflect.String,
 		rows:    map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{},
 		redactor: p.redactor(name, reflect.TypeFor[V]())}
 	if p.probing {
@@ -99,7 +100,7 @@ func (m *Map[K, V]) Len() int {
 	return len(m.rows)
 }
 
-// Set puts a row. A key of a stored cell that is longer than 100 bytes, or is not UTF-8, panics.
+// Set puts a row. A key that is not UTF-8, or of a stored cell is longer than 100 bytes, panics.
 func (m *Map[K, V]) Set(k K, v V) {
 	m.checkKey(k)
 	if !m.remember(k) {
@@ -259,13 +260,13 @@ func formatKey[K cmp.Ordered](k K) string {
 	}
 }
 
-// checkKey panics at a key that the store would not take, in the turn that sets it: later, it would keep the whole
-// entity from being written.
+// checkKey panics at a key that the store, or a recording, would not take, in the turn that sets it: later, it would keep
+// the whole entity from being written.
 func (m *Map[K, V]) checkKey(k K) {
 	if !m.textual {
 		return
 	}
-	if text := formatKey(k); len(text) > maxKey || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+	if text := formatKey(k); m.stored && len(text) > maxKey || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		panic(fmt.Sprintf("actors: cell %s: a key is UTF-8 without NUL of at most %d bytes: %.40q...",
 			m.name, maxKey, text))
 	}
@@ -324,6 +325,11 @@ func (e rowEdit[K, V]) After(p *Patch) error {
 		errs = append(errs, e.m.patch(p, b.key, v, is))
 	}
 	return errors.Join(errs...)
+}
+
+// Weight is what it keeps in memory, in bytes. Texts that rows point to are not in it.
+func (e rowEdit[K, V]) Weight() int {
+	return editWeight + cap(e.before)*int(unsafe.Sizeof(rowBefore[K, V]{}))
 }
 
 func (m *Map[K, V]) image(p *Patch) error {

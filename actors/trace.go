@@ -41,9 +41,10 @@ func (n *entity) input(in *Input, act func()) {
 	}
 }
 
-// look reads the clock; an entity's time never runs backwards.
+// look reads the clock; an entity's time never runs backwards. It has what a recording holds of it and no more: neither
+// the machine's zone, nor a monotonic part.
 func (n *entity) look() {
-	if now := n.sys.o.Clock.Now(); now.After(n.last) {
+	if now := time.Unix(0, n.sys.o.Clock.Now().UnixNano()).UTC(); now.After(n.last) {
 		n.last = now
 	}
 }
@@ -161,10 +162,10 @@ func (n *entity) resting() *Rest {
 func (n *entity) restAs(r *Rest) {
 	n.rest, n.failures, n.restUntil = r.For, nil, time.Time{}
 	for _, at := range r.Failures {
-		n.failures = append(n.failures, time.Unix(0, at))
+		n.failures = append(n.failures, time.Unix(0, at).UTC())
 	}
 	if r.Until != 0 {
-		n.restUntil = time.Unix(0, r.Until)
+		n.restUntil = time.Unix(0, r.Until).UTC()
 	}
 }
 
@@ -174,6 +175,12 @@ func (p *Patch) join(group string, member Ref, is bool) {
 	}
 	p.Groups[group][member] = is
 }
+
+// editWeight is what an edit weighs beside the contents that it keeps, in bytes, and memberWeight what a member does.
+const (
+	editWeight   = 64
+	memberWeight = 96
+)
 
 // A restEdit is a failure, and what the entity remembered before it.
 type restEdit struct{ before, after *Rest }
@@ -222,3 +229,6 @@ func (e groupEdit) After(p *Patch) error {
 	}
 	return nil
 }
+
+// Weight is what it keeps in memory, in bytes.
+func (e groupEdit) Weight() int { return editWeight + len(e.before)*memberWeight }
