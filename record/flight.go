@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -37,8 +38,9 @@ type ring struct {
 	steps          int
 }
 
-// keep adds a step.
+// keep adds a step, which is the flight recorder's from then on.
 func (f *flight) keep(r *ring, s *actors.Step, index uint64, before int64) {
+	own(s)
 	bytes := weight(s)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -137,7 +139,7 @@ func (f *flight) allow(c cause, now int64) bool {
 	return true
 }
 
-// What things are taken to weigh, in bytes, beside the texts in them. An edit holds a cell as it was.
+// What things are taken to weigh, in bytes, beside the texts in them. An edit that holds much says how much itself.
 const (
 	stepWeight     = 400
 	envelopeWeight = 300
@@ -145,6 +147,19 @@ const (
 	editWeight     = 256
 	smallWeight    = 64
 )
+
+// A weighty edit knows what it keeps in memory, in bytes.
+type weighty interface{ Weight() int }
+
+// own gives a step an envelope of its own. The body that came may be part of a whole batch of the link, which the step
+// would keep alive. What left was made by the actor, body by body.
+func own(s *actors.Step) {
+	if e := s.Input.Envelope; e != nil {
+		mine := *e
+		mine.Body = slices.Clone(e.Body)
+		s.Input.Envelope = &mine
+	}
+}
 
 // weight estimates what a step keeps in memory.
 func weight(s *actors.Step) int64 {
@@ -154,7 +169,14 @@ func weight(s *actors.Step) int64 {
 	}
 	for i := range s.Turns {
 		t := &s.Turns[i]
-		n += turnWeight + len(t.Text) + len(t.Stack) + len(t.Edits)*editWeight
+		n += turnWeight + len(t.Text) + len(t.Stack) + len(t.Edits)*smallWeight
+		for _, e := range t.Edits {
+			if w, ok := e.(weighty); ok {
+				n += w.Weight()
+			} else {
+				n += editWeight
+			}
+		}
 		for _, o := range t.Timers {
 			n += smallWeight + len(o.Body)
 		}
