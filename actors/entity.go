@@ -104,6 +104,7 @@ func (n *entity) message(e *Envelope) {
 
 // handle decodes a message and runs its handler as a turn.
 func (n *entity) handle(known *entry, req *request, e *Envelope) {
+	began := n.sys.o.Clock.Now()
 	t := n.newTurn(e.Number, known.line.Name)
 	t.from, t.session, t.request, t.hops = e.From, e.Session, req, e.Hops
 	unreadable := false
@@ -115,7 +116,7 @@ func (n *entity) handle(known *entry, req *request, e *Envelope) {
 		}
 		return n.call(known, t, msg)
 	})
-	took := n.sys.o.Clock.Now().Sub(t.now)
+	took := n.sys.o.Clock.Now().Sub(began)
 	n.sys.meter.count(n.kind.Name, known.line, took, failed || unreadable)
 	if took > n.sys.o.Limits.Slow {
 		n.sys.o.Log.Warn("slow handler", "actor", n.ref.String(), "number", e.Number,
@@ -243,7 +244,9 @@ func (n *entity) release(t *turn, refusal *Refusal) {
 		}
 		n.settle(req)
 	}
-	if t.stop {
+	if t.stop && len(n.asked) > 0 {
+		n.post(n.leave) // how long it waits for answers hangs on its node
+	} else if t.stop {
 		n.leave()
 	}
 }

@@ -75,7 +75,7 @@ func (g *Group) sorted() []Ref {
 
 func (g *Group) change(r Ref, comes bool) {
 	t := g.p.turn(g.name)
-	if _, is := g.members[r]; is == comes {
+	if _, is := g.members[r]; is == comes || comes && !t.reaches(r) {
 		return
 	}
 	if len(g.log) == 0 {

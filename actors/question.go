@@ -2,6 +2,7 @@ package actors
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,8 @@ type Pending[R any] struct {
 func Ask[R any](to Ref, msg any) Pending[R] { return Pending[R]{to: to, msg: msg} }
 
 // Work runs fn off the actor, in a bounded pool: hashing, HTTP. It must not touch the entity's state. A panic in it is
-// its error; it is not run at all when its deadline passes before the pool has room.
+// its error; it is not run at all when its deadline passes before the pool has room. Its result is recorded and must
+// survive its JSON; of an error remains the refusal that is in it, or else its text.
 func Work[R any](fn func() (R, error)) Pending[R] {
 	return Pending[R]{work: func() (any, error) { return fn() }}
 }
@@ -197,15 +199,27 @@ type outcome struct {
 func (o outcome) input(id uint64) *Input {
 	in := &Input{Type: InputAnswer, Question: id, Envelope: o.envelope}
 	if o.err != nil {
-		r, ok := refusalOf(o.err)
-		if !ok {
-			r = &Refusal{Text: o.err.Error()}
-		}
-		in.Refusal = r
+		in.Refusal = recordedError(o.err)
 	} else if o.envelope == nil {
 		in.Result, _ = json.Marshal(o.result) // what cannot be written is not there on replay, and is named then
 	}
 	return in
+}
+
+// recordedError is what a recording holds of an error: the refusal that is in it, or else its text.
+func recordedError(err error) *Refusal {
+	if r, ok := refusalOf(err); ok {
+		return r
+	}
+	return &Refusal{Text: err.Error()}
+}
+
+// heardError is an error as a continuation hears it, from what a recording holds of it.
+func heardError(r *Refusal) error {
+	if r.Code == "" {
+		return errors.New(r.Text)
+	}
+	return r
 }
 
 // answered is handed an answer in the control lane; one that nobody waits for any more is counted.
@@ -244,7 +258,9 @@ func (n *entity) goOnWith(q *question, o outcome) {
 	t.from, t.session, t.request, t.hops = q.from, q.session, q.request, q.hops
 	t.later = !q.replies // the handler's own answer is kept since, or another question brings it
 	answer, err := o.result, o.err
-	if o.envelope != nil {
+	if err != nil {
+		err = heardError(recordedError(err))
+	} else if o.envelope != nil {
 		answer, err = n.answerOf(o.envelope)
 	}
 	n.run(t, func() (any, error) { return q.then(t, answer, err) })

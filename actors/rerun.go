@@ -56,7 +56,7 @@ func NewRerun(o RerunOptions, i *Image) (r *Rerun, err error) {
 // restore brings the entity into the state that the image shows.
 func (r *Rerun) restore(i *Image) error {
 	n := r.entity
-	n.seed, n.turns, n.posed, n.last = i.Seed, i.Turns, i.Asked, time.Unix(0, i.At)
+	n.seed, n.turns, n.posed, n.last = i.Seed, i.Turns, i.Asked, time.Unix(0, i.At).UTC()
 	n.active, n.fresh, n.cold, n.trace = true, true, i.Cold, r
 	known := map[string]bool{}
 	var errs []error
@@ -101,7 +101,9 @@ func (r *Rerun) Step(in Input) (*Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("actors: rerun of %s: %w", n.ref, err)
 	}
-	n.input(&in, act)
+	if n.input(&in, act); r.last == nil {
+		return nil, fmt.Errorf("actors: rerun of %s: it has ended, and is given an input", n.ref)
+	}
 	return r.last, nil
 }
 
@@ -127,6 +129,9 @@ func (r *Rerun) wake() error {
 // act is what the runtime does with an input.
 func (r *Rerun) act(in *Input) (act func(), err error) {
 	n := r.entity
+	if (in.Type == InputMessage || in.Type == InputTimer) && in.Envelope == nil {
+		return nil, errors.New("a message without an envelope")
+	}
 	switch in.Type {
 	case InputGreet:
 		return n.greeting, nil
@@ -167,10 +172,8 @@ func (r *Rerun) answer(in *Input) (func(), error) {
 	}
 	o := outcome{envelope: in.Envelope}
 	switch {
-	case in.Refusal != nil && in.Refusal.Code == "":
-		o.err = errors.New(in.Refusal.Text)
 	case in.Refusal != nil:
-		o.err = in.Refusal
+		o.err = heardError(in.Refusal)
 	case in.Envelope == nil:
 		result, err := q.read(in.Result)
 		if err != nil {

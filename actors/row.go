@@ -260,13 +260,14 @@ func formatKey[K cmp.Ordered](k K) string {
 	}
 }
 
-// checkKey panics at a key that the store, or a recording, would not take, in the turn that sets it: later, it would keep
-// the whole entity from being written.
+// checkKey panics at a key that the store, or a recording, would not take, in the turn that sets it: later, it would
+// keep the whole entity from being written.
 func (m *Map[K, V]) checkKey(k K) {
 	if !m.textual {
 		return
 	}
-	if text := formatKey(k); m.stored && len(text) > maxKey || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+	text := formatKey(k)
+	if m.stored && len(text) > maxKey || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		panic(fmt.Sprintf("actors: cell %s: a key is UTF-8 without NUL of at most %d bytes: %.40q...",
 			m.name, maxKey, text))
 	}

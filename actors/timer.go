@@ -29,7 +29,9 @@ func (n *entity) arm(o *TimerOrder, at time.Time) {
 	if n.leaving || o.Cancel {
 		return
 	}
-	tm := &timer{key: key, number: o.Number, body: o.Body, due: at.Add(o.Wait)}
+	// the entity's time follows the wall's, what it waits for does not
+	due := n.sys.o.Clock.Now().Add(o.Wait - n.last.Sub(at))
+	tm := &timer{key: key, number: o.Number, body: o.Body, due: due}
 	if o.Every {
 		tm.period = o.Wait
 	}

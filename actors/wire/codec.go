@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -66,7 +67,8 @@ func (t *Type) Decode(c Codec, body []byte) (any, error) {
 		return msg, nil
 	}
 	if err := t.decode[c](body, msg); err != nil {
-		return nil, fmt.Errorf("%s in %s: %w", t, c, err)
+		// protobuf's errors have a space in them that differs from build to build, on purpose
+		return nil, fmt.Errorf("%s in %s: %s", t, c, strings.ReplaceAll(err.Error(), "\u00a0", " "))
 	}
 	return msg, nil
 }
