@@ -46,13 +46,13 @@ func (t *trace) dump(turn *actors.Turn, index uint64) {
 
 // memories are an actor's newest steps and its state after them, to be written elsewhere.
 func (t *trace) memories(steps []*actors.Step, first uint64, before int64) (*dump, error) {
-	image, err := t.view.Image(t.r.masking.mask)
+	image, err := t.image(t.r.masking.mask)
 	if err != nil {
 		return nil, err
 	}
 	s := t.segment(first)
 	s.Image, s.At = image, steps[0].Input.At
-	if blank, err := t.view.Image(Blank); err == nil {
+	if blank, err := t.image(Blank); err == nil {
 		if hash, err := Hash(blank); err == nil {
 			s.Checks = []Check{{After: t.index, Hash: hash}}
 		}
@@ -99,7 +99,8 @@ func (r *Recorder) writeDump(d *dump) {
 		"inputs", len(d.steps), "file", path)
 }
 
-func (r *Recorder) dumpFile(d *dump) (string, error) {
+func (r *Recorder) dumpFile(d *dump) (path string, err error) {
+	defer recovered(&err)
 	s := d.segment
 	patches, err := rewind(s.Image, d.steps, d.before, r.masking.mask)
 	if err != nil {

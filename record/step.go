@@ -109,7 +109,8 @@ type bench struct {
 }
 
 // encode is Encode into a record of a stream; the bytes live until the bench is used again.
-func (w *bench) encode(s *actors.Step, m *Masking, stream, index uint64) error {
+func (w *bench) encode(s *actors.Step, m *Masking, stream, index uint64) (err error) {
+	defer recovered(&err)
 	p := w.patch
 	clear(p.Cells)
 	clear(p.Rows)

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/fireflyrt/firefly/actors"
 )
@@ -34,6 +35,7 @@ type trace struct {
 	orphaned bool   // in that file it has no state to begin with
 	since    uint64 // steps since the newest check
 	stopping bool   // the actor is about to end
+	warned   bool   // it was said that the state cannot be written
 	gap      *Gap   // what was left out and does not stand in the file yet
 
 	ring ring // the flight recorder's
@@ -104,6 +106,7 @@ func (t *trace) record(s *actors.Step, index uint64) {
 		err = t.refresh(s, index)
 	}
 	if err != nil {
+		t.warn(err)
 		t.lose(whyState)
 		return
 	}
@@ -129,7 +132,7 @@ func (t *trace) record(s *actors.Step, index uint64) {
 // check appends the hash of the whole state as it is now. A state that cannot be written is not checked.
 func (t *trace) check(b []byte) []byte {
 	t.since = 0
-	image, err := t.view.Image(Blank)
+	image, err := t.image(Blank)
 	if err != nil {
 		return b
 	}
@@ -142,13 +145,35 @@ func (t *trace) check(b []byte) []byte {
 
 // openNow opens the stream before the first input.
 func (t *trace) openNow() {
-	image, err := t.view.Image(t.r.masking.mask)
+	image, err := t.image(t.r.masking.mask)
 	if err == nil {
 		t.at = image.At
 		err = t.begin(image, 0)
 	}
 	if err != nil {
+		t.warn(err)
+	}
+}
+
+// warn says, once in an activation, that the state cannot be written.
+func (t *trace) warn(err error) {
+	if !t.warned {
 		t.r.o.Log.Warn("cannot be recorded", "actor", t.ref.String(), "error", err)
+	}
+	t.warned = true
+}
+
+// image is the whole state, or why it cannot be written.
+func (t *trace) image(mask actors.Mask) (_ *actors.Image, err error) {
+	defer recovered(&err)
+	return t.view.Image(mask)
+}
+
+// recovered makes an error of a panic in what a game has made to write its state, a MarshalJSON. Deferred by whatever
+// may call one: in an actor's turn it would end the actor, and elsewhere the process.
+func recovered(err *error) {
+	if reason := recover(); reason != nil {
+		*err = fmt.Errorf("record: a panic while the state was written: %v\n%s", reason, debug.Stack())
 	}
 }
 
@@ -162,17 +187,19 @@ func (t *trace) open(s *actors.Step, index uint64) bool {
 	if err == nil {
 		err = t.begin(image, index)
 	}
-	if err != nil && t.gap == nil {
-		t.gap = &Gap{Why: whyState}
-		t.r.o.Log.Warn("cannot be recorded", "actor", t.ref.String(), "error", err)
+	if err != nil {
+		t.warn(err)
+		if t.gap == nil {
+			t.gap = &Gap{Why: whyState}
+		}
 	}
 	return t.running
 }
 
 // stateBefore is the state before the step that the actor has just done.
-func (t *trace) stateBefore(s *actors.Step) (*actors.Image, error) {
-	image, err := t.view.Image(t.r.masking.mask)
-	if err == nil {
+func (t *trace) stateBefore(s *actors.Step) (image *actors.Image, err error) {
+	defer recovered(&err)
+	if image, err = t.view.Image(t.r.masking.mask); err == nil {
 		_, err = rewind(image, []*actors.Step{s}, t.at, t.r.masking.mask)
 	}
 	return image, err
