@@ -50,11 +50,12 @@ type part struct {
 }
 
 // put adds records of one stream, and before them the tables that they read and what prelude says about a stream in
-// the file that they will stand in. It returns the file, and false if there is no room: then nothing was added.
-func (q *queue) put(b []byte, tables Tables, prelude func(file uint64) []byte) (uint64, bool) {
+// the file that they will stand in. It returns the file, and false if there is no room: then nothing was added. What
+// must be said finds room as long as there is a disk.
+func (q *queue) put(b []byte, tables Tables, must bool, prelude func(file uint64) []byte) (uint64, bool) {
 	q.mu.Lock()
 	limits := &q.r.o.Limits
-	if q.broken != nil || q.bytes+q.writing+int64(len(b)) > limits.QueueBytes {
+	if q.broken != nil || !must && q.bytes+q.writing+int64(len(b)) > limits.QueueBytes {
 		q.mu.Unlock()
 		return 0, false
 	}

@@ -51,7 +51,7 @@ func (t *trace) Heard(s *actors.Step) {
 		t.record(s, index)
 	}
 	if before && !t.wanted {
-		t.end(whyRules)
+		t.end()
 	}
 	if t.r.flight.most > 0 {
 		t.r.flight.keep(&t.ring, s, index, t.at)
@@ -67,10 +67,10 @@ func (t *trace) Heard(s *actors.Step) {
 // Closed ends the stream.
 func (t *trace) Closed() {
 	if t.running {
-		t.put(appendClose(nil, t.number, t.index), nil, t.index)
+		t.say(appendClose(nil, t.number, t.index), t.index)
 		t.halt()
-	} else if t.gap != nil {
-		t.put(appendGap(nil, t.number, *t.gap), nil, t.index-t.gap.Lost)
+	} else {
+		t.sayGap(t.index)
 	}
 	t.r.flight.forget(&t.ring)
 }
@@ -253,16 +253,30 @@ func (t *trace) lose(why string) {
 	t.r.counts.gaps.Add(1)
 	t.gap = &Gap{Lost: 1, Why: why}
 	t.r.dropped(why)
+	t.say(appendGap(nil, t.number, Gap{Why: why}), t.index-1)
 }
 
 // end ends the stream because nobody wants it any more.
-func (t *trace) end(why string) {
+func (t *trace) end() {
 	if t.running {
-		t.put(appendGap(nil, t.number, Gap{Why: why}), nil, t.index)
+		t.say(appendGap(nil, t.number, Gap{Why: whyRules}), t.index)
 		t.halt()
+	} else {
+		t.sayGap(t.index)
 	}
 	t.gap = nil
 }
+
+// sayGap says how many steps are missing, up to an index, in the stream's last file.
+func (t *trace) sayGap(index uint64) {
+	if t.gap != nil && t.file != 0 {
+		t.say(appendGap(nil, t.number, *t.gap), index-t.gap.Lost)
+	}
+}
+
+// say puts a record of some ten bytes about the end of a stream, for which there is always room: without it, the stream
+// would read as if nothing were missing. No stream says more than a few before it begins anew, which takes room.
+func (t *trace) say(b []byte, first uint64) { t.putIn(b, nil, first, true) }
 
 func (t *trace) halt() {
 	if t.running {
@@ -277,7 +291,11 @@ const opens = ^uint64(0)
 // put hands records of the stream to the queue. The first is about the input with that index, or opens the stream: in
 // a file in which the stream is not yet, an opening is put before it.
 func (t *trace) put(b []byte, tables Tables, first uint64) bool {
-	file, ok := t.r.queue.put(b, tables, func(file uint64) []byte {
+	return t.putIn(b, tables, first, false)
+}
+
+func (t *trace) putIn(b []byte, tables Tables, first uint64, must bool) bool {
+	file, ok := t.r.queue.put(b, tables, must, func(file uint64) []byte {
 		if first == opens || file == t.file || t.file == 0 {
 			return nil
 		}
