@@ -67,7 +67,7 @@ func (n *entity) greeting() {
 	if !n.event(&Loaded{}) {
 		return
 	}
-	n.fresh = false
+	n.fresh, n.woken = false, n.tables
 	if n.cold {
 		if !n.event(&Started{}) {
 			return

@@ -32,6 +32,7 @@ type entity struct {
 	bound    map[Ref]*Bound // by session
 	posed    uint64         // questions so far
 	tables   any            // the edition that this input's turns read, if one has asked
+	woken    any            // the edition that the instance's Loaded read, if it did
 
 	persistence
 	tracing

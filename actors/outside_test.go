@@ -35,9 +35,12 @@ func TestWhateverATurnAsksForIsInItsInput(t *testing.T) {
 				})
 		}
 	}
+	told := func(of func(time.Time) int) func(Context, *Cell[purse]) (*bought, error) {
+		return func(ctx Context, _ *Cell[purse]) (*bought, error) { return &bought{of(ctx.Now())}, nil }
+	}
 	for what, turn := range map[string]func(Context, *Cell[purse]) (*bought, error){
-		"the time as text":          func(ctx Context, _ *Cell[purse]) (*bought, error) { return &bought{len(ctx.Now().String())}, nil },
-		"the hour":                  func(ctx Context, _ *Cell[purse]) (*bought, error) { return &bought{ctx.Now().Hour()}, nil },
+		"the time as text":          told(func(now time.Time) int { return len(now.String()) }),
+		"the hour":                  told(time.Time.Hour),
 		"an error with a refusal":   works(fmt.Errorf("charging: %w", poor.Refuse("no money"))),
 		"an error that keeps":       works(Keep(poor.Refuse("no money"))),
 		"an error that has a name":  works(errCard),
@@ -107,7 +110,8 @@ func TestARerunThatHasEndedSaysSo(t *testing.T) {
 		}
 	}
 	r.end(&Refusal{Code: Restarted})
-	for what, in := range map[string]Input{"it has ended": l.steps[1].Input, "without an envelope": {Type: InputMessage}} {
+	wrong := map[string]Input{"it has ended": l.steps[1].Input, "without an envelope": {Type: InputMessage}}
+	for what, in := range wrong {
 		if _, err := r.Step(in); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}

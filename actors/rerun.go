@@ -14,6 +14,7 @@ import (
 type Rerun struct {
 	*entity
 	stage *stage
+	rests any  // the tables that its Loaded reads; nil: those of the first input
 	fresh bool // it has had no input yet
 	last  *Step
 }
@@ -48,7 +49,7 @@ func NewRerun(o RerunOptions, i *Image) (r *Rerun, err error) {
 	p.box.close() // what the runtime would do later is an input here
 	n := newEntity(p)
 	p.body = n
-	r = &Rerun{entity: n, stage: stage, fresh: true}
+	r = &Rerun{entity: n, stage: stage, rests: i.Tables, fresh: true}
 	n.props = n.construct()
 	return r, r.restore(i)
 }
@@ -92,9 +93,13 @@ func (r *Rerun) Step(in Input) (*Step, error) {
 	n := r.entity
 	r.stage.now, r.stage.tables, r.last = time.Unix(0, in.At), in.Tables, nil
 	if r.fresh && in.Type != InputGreet {
+		if r.rests != nil {
+			r.stage.tables = r.rests
+		}
 		if err := r.wake(); err != nil {
 			return nil, fmt.Errorf("actors: rerun of %s: Loaded: %w", n.ref, err)
 		}
+		n.woken, r.stage.tables = n.tables, in.Tables
 	}
 	r.fresh = false
 	act, err := r.act(&in)

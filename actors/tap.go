@@ -170,5 +170,8 @@ type Image struct {
 	Asked uint64 `json:"asked,string"` // questions so far
 	At    int64  `json:"at"`           // Now of the newest turn, in Unix nanoseconds
 	Cold  bool   `json:"cold"`         // no instance has had Started yet
-	State *Patch `json:"state"`
+	// Edition is the Hash of the tables that Loaded read, if it read any and they have one; Tables are they.
+	Edition string `json:"edition,omitempty"`
+	Tables  any    `json:"-"`
+	State   *Patch `json:"state"`
 }

@@ -144,8 +144,12 @@ func (n *entity) Image(mask Mask) (*Image, error) {
 	}
 	maps.Copy(p.Bound, n.bound)
 	p.Rest = n.resting()
-	return &Image{Ref: n.ref, Seed: n.seed, Turns: n.turns, Asked: n.posed, At: n.last.UnixNano(),
-		Cold: n.cold, State: p}, errors.Join(errs...)
+	i := &Image{Ref: n.ref, Seed: n.seed, Turns: n.turns, Asked: n.posed, At: n.last.UnixNano(), Cold: n.cold,
+		Tables: n.woken, State: p}
+	if named, ok := n.woken.(interface{ Hash() string }); ok {
+		i.Edition = named.Hash()
+	}
+	return i, errors.Join(errs...)
 }
 
 func (n *entity) resting() *Rest {

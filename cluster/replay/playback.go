@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -45,8 +46,9 @@ func (p *Playback) Rewind() (err error) {
 	if p.edition, err = p.firstEdition(); err != nil {
 		return err
 	}
-	p.rerun, err = actors.NewRerun(actors.RerunOptions{Kinds: p.blueprint.Kinds, Catalogue: p.blueprint.Catalogue},
-		p.Segment.Image)
+	image := *p.Segment.Image
+	image.Tables = p.edition
+	p.rerun, err = actors.NewRerun(actors.RerunOptions{Kinds: p.blueprint.Kinds, Catalogue: p.blueprint.Catalogue}, &image)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
@@ -92,11 +94,7 @@ func (p *Playback) give(recorded record.Input) (*record.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	today, err := record.Encode(done, p.masking)
-	if err == nil {
-		today.Input.Tables = recorded.Tables
-	}
-	return today, err
+	return record.Encode(done, p.masking)
 }
 
 // Check compares the state with the hash that the recording has of it here, if it has one.
@@ -135,11 +133,19 @@ func (p *Playback) input(in record.Input) (actors.Input, error) {
 // firstEdition is what a step reads that read no tables when it was recorded: those of the first step that did, or
 // those of today.
 func (p *Playback) firstEdition() (*hotreload.Edition, error) {
+	if known := p.Segment.Image.Edition; p.recording.Tables(known) != nil {
+		return p.editionOf(known) // those that it rests on
+	}
 	for _, s := range p.Segment.Steps {
 		if s.Input.Tables != "" {
 			return p.editionOf(s.Input.Tables)
 		}
 	}
+	return p.todays()
+}
+
+// todays are the tables as they are now.
+func (p *Playback) todays() (*hotreload.Edition, error) {
 	if p.today == nil {
 		today, err := hotreload.Open(hotreload.Options{Tables: p.blueprint.Tables, Dir: p.blueprint.TableDir,
 			Fallback: p.blueprint.TableFiles, Log: slog.New(slog.DiscardHandler)})
@@ -159,12 +165,43 @@ func (p *Playback) editionOf(hash string) (*hotreload.Edition, error) {
 	if files == nil {
 		return nil, fmt.Errorf("the tables %.12s that this step read are not in the recording", hash)
 	}
+	files, err := p.completed(files)
+	if err != nil {
+		return nil, err
+	}
 	e, err := hotreload.FromFiles(p.blueprint.Tables, files)
 	if err != nil {
 		return nil, fmt.Errorf("the recorded tables %.12s are none of today's: %w", hash, err)
 	}
 	p.editions[hash] = e
 	return e, nil
+}
+
+// completed are recorded tables with those of today that the game did not have then.
+func (p *Playback) completed(recorded map[string][]byte) (map[string][]byte, error) {
+	files := maps.Clone(recorded)
+	for _, t := range p.blueprint.Tables {
+		if files[t.File()] != nil {
+			continue
+		}
+		today, err := p.todays()
+		if err != nil {
+			return nil, err
+		}
+		files[t.File()] = today.Files()[t.File()]
+	}
+	return files, nil
+}
+
+// tablesOf are the files of an edition that a step read today.
+func (p *Playback) tablesOf(hash string) map[string][]byte {
+	if files := p.recording.Tables(hash); files != nil {
+		return files
+	}
+	if p.edition != nil && p.edition.Hash() == hash {
+		return p.edition.Files()
+	}
+	return nil
 }
 
 // At is the time of a step.

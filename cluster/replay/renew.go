@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -17,17 +18,13 @@ func renewed(b *node.Blueprint, r *record.Recording) (*record.Recording, error) 
 	p := NewPlayback(b, r)
 	for _, a := range r.Actors() {
 		for _, s := range a.Segments {
-			steps, err := p.renew(s)
+			steps, read, err := p.renew(s)
 			if err != nil {
 				return nil, err
 			}
 			again := *s
 			again.Steps, again.Checks, again.Panics = steps, nil, nil
-			for _, step := range steps {
-				if hash := step.Input.Tables; hash != "" {
-					tables[hash] = r.Tables(hash)
-				}
-			}
+			maps.Copy(tables, read)
 			segments = append(segments, &again)
 		}
 	}
@@ -37,19 +34,24 @@ func renewed(b *node.Blueprint, r *record.Recording) (*record.Recording, error) 
 // replies are the inputs that come because of what an actor did.
 var replies = []actors.InputType{actors.InputAnswer, actors.InputStored, actors.InputUnknown}
 
-func (p *Playback) renew(s *record.Segment) (steps []*record.Step, err error) {
+// renew plays a segment and returns its steps as they are today, and the tables that they read.
+func (p *Playback) renew(s *record.Segment) (steps []*record.Step, read map[string]map[string][]byte, err error) {
 	if err := p.Begin(s); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	read = map[string]map[string][]byte{}
 	for i, recorded := range s.Steps {
 		today, d := p.Step()
 		if today == nil && slices.Contains(replies, recorded.Input.Type) {
 			continue
 		}
 		if today == nil {
-			return nil, fmt.Errorf("replay: %s", d)
+			return nil, nil, fmt.Errorf("replay: %s", d)
 		}
 		steps = append(steps, today)
+		if hash := today.Input.Tables; hash != "" {
+			read[hash] = p.tablesOf(hash)
+		}
 		next := actors.InputGreet
 		if i+1 < len(s.Steps) {
 			next = s.Steps[i+1].Input.Type
@@ -57,7 +59,7 @@ func (p *Playback) renew(s *record.Segment) (steps []*record.Step, err error) {
 		if commits(today) && next != actors.InputStored && next != actors.InputUnknown {
 			stored, err := p.give(record.Input{Type: actors.InputStored, At: recorded.Input.At})
 			if err != nil {
-				return nil, fmt.Errorf("replay: %w", err)
+				return nil, nil, fmt.Errorf("replay: %w", err)
 			}
 			steps = append(steps, stored)
 		}
@@ -65,7 +67,7 @@ func (p *Playback) renew(s *record.Segment) (steps []*record.Step, err error) {
 	for i, step := range steps {
 		step.Index = s.First + uint64(i)
 	}
-	return steps, nil
+	return steps, read, nil
 }
 
 // commits reports whether a step waits for the store.

@@ -51,9 +51,17 @@ func (n *witness) Opened(v actors.View) actors.Trace {
 		n.fail(err)
 		return nil
 	}
+	n.keep(image.Tables)
 	s := &record.Segment{Ref: v.Self(), Node: "world", At: image.At, Image: image}
 	n.segments = append(n.segments, s)
 	return &testimony{witness: n, segment: s}
+}
+
+// keep keeps the files of tables that were read.
+func (n *witness) keep(tables any) {
+	if e, ok := tables.(record.Tables); ok && n.tables[e.Hash()] == nil {
+		n.tables[e.Hash()] = e.Files()
+	}
 }
 
 func (n *witness) fail(err error) {
@@ -74,9 +82,7 @@ func (y *testimony) Heard(s *actors.Step) {
 		y.fail(err)
 		return
 	}
-	if e, ok := s.Input.Tables.(record.Tables); ok && y.tables[step.Input.Tables] == nil {
-		y.tables[step.Input.Tables] = e.Files()
-	}
+	y.keep(s.Input.Tables)
 	step.Index = uint64(len(y.segment.Steps))
 	y.segment.Steps = append(y.segment.Steps, step)
 	y.heard = append(y.heard, moment{at: time.Unix(0, step.Input.At), ref: y.segment.Ref, step: step})
