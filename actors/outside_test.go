@@ -136,3 +136,22 @@ func TestWhatJSONLeavesOutIsNoCell(t *testing.T) {
 		t.Error("unused")
 	}
 }
+
+func TestWhatBreaksOutsideOfHandlersIsHeardToo(t *testing.T) {
+	made := 0
+	w, a := lone(t, Kind{New: func(p *Props) {
+		if made++; made == 3 { // after the probe and the first instance
+			panic("no constructor")
+		}
+		Answer(p, func(Context, *buy) (*bought, error) { return nil, errors.New("on purpose") })
+	}})
+	if _, err := w.call(a, &buy{1}); err == nil {
+		t.Error("it was answered with a result")
+	}
+	steps := w.witness.lives[0].steps
+	last := steps[len(steps)-1]
+	if len(last.Turns) != 2 || last.Turns[1].Verdict != Broken || last.Turns[1].Text != "panic: no constructor" {
+		t.Errorf("heard %+v of made %d", last.Turns, made)
+	}
+	w.impure = true
+}

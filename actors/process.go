@@ -65,7 +65,7 @@ func (p *process) crashed(reason, item any) {
 		p.sys.refuseTo(e, r)
 	}
 	if n, ok := p.body.(*entity); ok {
-		n.heard, n.inside = nil, false
+		n.broke(reason)
 	}
 	p.body.end(r)
 }

@@ -106,10 +106,21 @@ func (r *Rerun) Step(in Input) (*Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("actors: rerun of %s: %w", n.ref, err)
 	}
-	if n.input(&in, act); r.last == nil {
+	if r.give(&in, act); r.last == nil {
 		return nil, fmt.Errorf("actors: rerun of %s: it has ended, and is given an input", n.ref)
 	}
 	return r.last, nil
+}
+
+// give lets the entity have an input; a panic outside of handlers ends it, as it does in a process.
+func (r *Rerun) give(in *Input, act func()) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			r.broke(reason)
+			r.entity.trace = nil
+		}
+	}()
+	r.input(in, act)
 }
 
 // SkipTo says how many turns the entity had had before its next input. Luck hangs on it: where inputs were left out,

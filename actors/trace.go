@@ -2,7 +2,9 @@ package actors
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -39,6 +41,19 @@ func (n *entity) input(in *Input, act func()) {
 	if n.deaf {
 		n.hush()
 	}
+}
+
+// broke ends an input under way that has panicked outside of every handler.
+func (n *entity) broke(reason any) {
+	s := n.heard
+	n.heard, n.inside = nil, false
+	if s == nil || n.trace == nil {
+		return
+	}
+	s.Turns = append(s.Turns, Turn{Name: "outside of handlers", Verdict: Broken, Text: fmt.Sprint("panic: ", reason),
+		Stack: string(debug.Stack())})
+	s.Input.Tables = n.tables
+	n.trace.Heard(s)
 }
 
 // look reads the clock; an entity's time never runs backwards. It has what a recording holds of it and no more: neither

@@ -48,7 +48,8 @@ func (p *Playback) Rewind() (err error) {
 	}
 	image := *p.Segment.Image
 	image.Tables = p.edition
-	p.rerun, err = actors.NewRerun(actors.RerunOptions{Kinds: p.blueprint.Kinds, Catalogue: p.blueprint.Catalogue}, &image)
+	p.rerun, err = actors.NewRerun(
+		actors.RerunOptions{Kinds: p.blueprint.Kinds, Catalogue: p.blueprint.Catalogue}, &image)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
