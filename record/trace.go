@@ -4,12 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/fireflyrt/firefly/actors"
 )
 
 // checkEvery is how many steps may pass without the hash of the whole state.
 const checkEvery = 1000
+
+// retryAfter is how long a state that could not be written is not written again, unless the rules change: one that is
+// too large for the queue would cost all of its JSON in every turn.
+const retryAfter = 10 * time.Second
 
 // The reasons of gaps.
 const (
@@ -35,6 +40,7 @@ type trace struct {
 	orphaned bool   // in that file it has no state to begin with
 	since    uint64 // steps since the newest check
 	stopping bool   // the actor is about to end
+	again    int64  // before then, the state is not written again; of the Recorder's clock
 	warned   bool   // it was said that the state cannot be written
 	gap      *Gap   // what was left out and does not stand in the file yet
 
@@ -81,7 +87,7 @@ func (t *trace) decide(s *actors.Step) {
 	if rules == t.rules && !(rules.bySession() && binds(&s.Input)) {
 		return
 	}
-	t.rules = rules
+	t.rules, t.again = rules, 0
 	t.wanted = rules.matches(t.ref, t.view.Clients)
 }
 
@@ -102,13 +108,13 @@ func (t *trace) record(s *actors.Step, index uint64) {
 	}
 	w := t.r.benches.Get().(*bench)
 	err := w.encode(s, t.r.masking, t.number, index)
-	if err == nil && t.orphaned && s.Quiet {
-		err = t.refresh(s, index)
-	}
 	if err != nil {
 		t.warn(err)
 		t.lose(whyState)
 		return
+	}
+	if t.orphaned && s.Quiet && t.ready() {
+		t.refresh(s, index)
 	}
 	for i := range w.step.Turns {
 		if turn := &w.step.Turns[i]; turn.Verdict == actors.Broken {
@@ -152,6 +158,8 @@ func (t *trace) openNow() {
 	}
 	if err != nil {
 		t.warn(err)
+		t.retry()
+		t.gap = &Gap{Why: whyState}
 	}
 }
 
@@ -180,7 +188,7 @@ func recovered(err *error) {
 // open opens the stream with the state before a step, if nothing was under way then: it is the state of now, with what
 // the step has changed undone. It reports whether the stream runs.
 func (t *trace) open(s *actors.Step, index uint64) bool {
-	if !s.Quiet || !t.r.queue.hasRoom() {
+	if !s.Quiet || !t.ready() {
 		return false
 	}
 	image, err := t.stateBefore(s)
@@ -189,12 +197,21 @@ func (t *trace) open(s *actors.Step, index uint64) bool {
 	}
 	if err != nil {
 		t.warn(err)
+		t.retry()
 		if t.gap == nil {
 			t.gap = &Gap{Why: whyState}
 		}
 	}
 	return t.running
 }
+
+// ready says whether it may be tried to write the state.
+func (t *trace) ready() bool {
+	return t.r.queue.hasRoom() && (t.again == 0 || t.r.o.Clock.Now().UnixNano() >= t.again)
+}
+
+// retry has the state written again later.
+func (t *trace) retry() { t.again = t.r.o.Clock.Now().Add(retryAfter).UnixNano() }
 
 // stateBefore is the state before the step that the actor has just done.
 func (t *trace) stateBefore(s *actors.Step) (image *actors.Image, err error) {
@@ -206,17 +223,20 @@ func (t *trace) stateBefore(s *actors.Step) (image *actors.Image, err error) {
 }
 
 // refresh writes the state into a file that the stream goes on in, so that it can be replayed without the file before.
-func (t *trace) refresh(s *actors.Step, index uint64) error {
+func (t *trace) refresh(s *actors.Step, index uint64) {
 	image, err := t.stateBefore(s)
-	if err != nil {
-		return err
+	if err == nil {
+		var text []byte
+		if text, err = json.Marshal(image); err == nil {
+			t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), nil, opens)
+		}
 	}
-	text, err := json.Marshal(image)
 	if err != nil {
-		return fmt.Errorf("record: the state of %s: %w", t.ref, err)
+		t.warn(err)
 	}
-	t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), nil, opens)
-	return nil
+	if t.orphaned {
+		t.retry()
+	}
 }
 
 // begin writes the opening, behind the gap that it ends.
@@ -231,6 +251,7 @@ func (t *trace) begin(image *actors.Image, index uint64) error {
 		b, first = appendGap(b, t.number, *t.gap), index-t.gap.Lost
 	}
 	if !t.put(appendOpen(b, t.number, t.segment(index), text), nil, first) {
+		t.retry()
 		if t.gap == nil {
 			t.gap = &Gap{Why: t.r.queue.why()}
 		}
