@@ -155,3 +155,15 @@ func TestWhatBreaksOutsideOfHandlersIsHeardToo(t *testing.T) {
 	}
 	w.impure = true
 }
+
+func TestWhoIsThereIsToldToALifeThatIsTakenUp(t *testing.T) {
+	w, a := lone(t, Kind{New: func(p *Props) {
+		online := 0
+		On(p, func(Context, *Bound) error { online++; return nil })
+		On(p, func(Context, *Unbound) error { online--; return nil })
+		Answer(p, func(Context, *buy) (*bought, error) { return &bought{online}, nil })
+	}})
+	w.bind(w.client, a, 1)
+	w.call(a, &buy{1})
+	w.call(a, &buy{1})
+}

@@ -98,9 +98,11 @@ func (n *entity) commit(t *turn, release func()) {
 func (n *entity) sendCommit() {
 	if c := n.committing; !n.dirty() {
 		n.post(func() {
-			if n.committing == c {
-				n.stored(nil)
-			}
+			n.whenHeld(func() {
+				if n.committing == c {
+					n.stored(nil)
+				}
+			})
 		})
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -80,7 +81,10 @@ func (r *Rerun) restore(i *Image) error {
 	if i.State.Rest != nil {
 		n.restAs(i.State.Rest)
 	}
-	for _, name := range sortedKeys(i.State.Cells) {
+	for _, g := range n.props.groups {
+		known["group "+g.name] = true
+	}
+	for _, name := range i.State.names() {
 		if !known[name] {
 			errs = append(errs, fmt.Errorf("actors: %s has no cell %s any more", n.ref.Kind, name))
 		}
@@ -127,18 +131,33 @@ func (r *Rerun) give(in *Input, act func()) {
 // those that follow draw what they drew.
 func (r *Rerun) SkipTo(turns uint64) { r.turns = turns }
 
-// wake makes the instance one that has lived: Loaded rebuilds what is derived. The cells stay as the image has them.
+// wake makes the instance one that has lived: Loaded rebuilds what is derived, and Bound tells of who is there, as to any
+// new instance. The cells stay as the image has them, and nothing leaves.
 func (r *Rerun) wake() error {
 	n := r.entity
 	turns := n.turns
-	t := n.newTurn(0, "*actors.Loaded")
-	t.loading, n.turn, n.fresh = true, t, false
+	n.fresh = false
+	err := r.hears(&Loaded{}, Ref{}, Ref{})
+	for _, session := range sortedSet(maps.Keys(n.bound)) {
+		b := n.bound[session]
+		r.hears(b, session, b.Who) //nolint:errcheck // it said what it had to say when it happened
+	}
+	n.turns = turns
+	return err
+}
+
+// hears lets the listeners of an event run, and undoes what they did to the cells.
+func (r *Rerun) hears(event any, session, from Ref) error {
+	n := r.entity
+	t := n.newTurn(0, fmt.Sprintf("%T", event))
+	_, t.loading = event.(*Loaded)
+	t.session, t.from, n.turn = session, from, t
 	err := n.guard(t, func() (any, error) {
-		t.Emit(&Loaded{})
+		t.Emit(event)
 		return done, nil
 	})
 	t.undo()
-	t.over, n.turn, n.turns = true, nil, turns
+	t.over, n.turn = true, nil
 	return err
 }
 

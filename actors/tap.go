@@ -2,6 +2,7 @@ package actors
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -145,6 +146,22 @@ func (p *Patch) UnmarshalJSON(b []byte) error {
 	type plain Patch
 	*p = *NewPatch(nil)
 	return json.Unmarshal(b, (*plain)(p))
+}
+
+// names are those of the cells and groups in it, in order.
+func (p *Patch) names() []string {
+	found := map[string]bool{}
+	for name := range p.Cells {
+		found[name] = true
+	}
+	for row := range p.Rows {
+		cell, _, _ := strings.Cut(row, "/")
+		found[cell] = true
+	}
+	for name := range p.Groups {
+		found["group "+name] = true
+	}
+	return sortedKeys(found)
 }
 
 // masked is a copy of contents without what is sensitive in it.

@@ -130,6 +130,9 @@ func stateDiff(want, got *actors.Patch) []string {
 			diff = append(diff, "group "+name+" has other members")
 		}
 	}
+	if a, b := restOf(want), restOf(got); a != b {
+		diff = append(diff, fmt.Sprintf("failures of late: %s, and now %s", a, b))
+	}
 	for _, session := range slices.SortedFunc(maps.Keys(both(want.Bound, got.Bound)), byName) {
 		a, b := want.Bound[session], got.Bound[session]
 		if (a == nil) != (b == nil) || a != nil && *a != *b {
@@ -137,6 +140,13 @@ func stateDiff(want, got *actors.Patch) []string {
 		}
 	}
 	return diff
+}
+
+func restOf(p *actors.Patch) string {
+	if p.Rest == nil {
+		return "unchanged"
+	}
+	return fmt.Sprintf("%d, rests until %d", len(p.Rest.Failures), p.Rest.Until)
 }
 
 func diffTexts(want, got map[string]json.RawMessage) []string {
