@@ -131,8 +131,8 @@ func (r *Rerun) give(in *Input, act func()) {
 // those that follow draw what they drew.
 func (r *Rerun) SkipTo(turns uint64) { r.turns = turns }
 
-// wake makes the instance one that has lived: Loaded rebuilds what is derived, and Bound tells of who is there, as to any
-// new instance. The cells stay as the image has them, and nothing leaves.
+// wake makes the instance one that has lived: Loaded rebuilds what is derived, and Bound tells of who is there, as to
+// any new instance. The cells stay as the image has them, and nothing leaves.
 func (r *Rerun) wake() error {
 	n := r.entity
 	turns := n.turns

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"bytes"
+	"encoding/binary"
 	"os"
 	"testing"
 )
@@ -38,4 +40,59 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("what was read does not stay readable: %v", err)
 		}
 	})
+}
+
+// hostile are bytes that were made to cost a reader much: heads that claim half of the file, and between them, or not,
+// records that are whole.
+func hostile(size int, whole bool) []byte {
+	head := binary.BigEndian.AppendUint32([]byte(marker+"\x03"), uint32(size/2))
+	head = append(head, 0, 0, 0, 0)
+	if whole {
+		head = appendCheck(head, 7, Check{})
+	}
+	return append(appendMagic(nil), bytes.Repeat(head, size/len(head))...)
+}
+
+func TestHostileBytesCostAReaderAFewTimesTheFile(t *testing.T) {
+	t.Parallel()
+	for _, whole := range []bool{false, true} {
+		text := hostile(4<<20, whole)
+		r := newReader(text)
+		if _, err := r.read(text); err == nil {
+			t.Error("nothing is damaged")
+		}
+		if r.vain < 0 || r.vain >= len(text)/2 {
+			t.Errorf("%d bytes may still be summed up", r.vain)
+		}
+	}
+}
+
+func TestASmallRecordIsFoundBehindManyBadHeads(t *testing.T) {
+	t.Parallel()
+	sample, err := os.ReadFile("testdata/version1.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := Parse(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Parse(append(hostile(1<<20, false), sample[len(magic)+1:]...))
+	if _, damaged := err.(*Damage); !damaged || r.Steps() != whole.Steps() {
+		t.Errorf("%d steps of %d are found, error %v", r.Steps(), whole.Steps(), err)
+	}
+}
+
+func TestARecordThatMakesNoSenseCostsNoMoreThanItself(t *testing.T) {
+	t.Parallel()
+	sample, err := os.ReadFile("testdata/version1.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, at := begin(appendMagic(nil), typeStep)
+	b = seal(append(b, sample[len(magic)+1:]...), at) // whole records within it are its own business
+	r, err := Parse(append(b, appendEnd(nil)...))
+	if d, damaged := err.(*Damage); !damaged || d.More != 0 || d.Offset != int64(at) || r.Steps() != 0 {
+		t.Errorf("error %v, %d steps", err, r.Steps())
+	}
 }

@@ -66,19 +66,26 @@ func appendMagic(b []byte) []byte { return append(append(b, magic...), Version) 
 
 var errNoRecord = errors.New("no record begins here")
 
-// frame reads the record at the beginning of b and says how long it is.
-func frame(b []byte) (kind byte, payload []byte, size int, err error) {
+// measure says how long the record at the beginning of b claims to be, all of which is there.
+func measure(b []byte) (size int, err error) {
 	if len(b) < headLen {
-		return 0, nil, 0, fmt.Errorf("torn: a record has a head of %d bytes, and %d are left", headLen, len(b))
+		return 0, fmt.Errorf("torn: a record has a head of %d bytes, and %d are left", headLen, len(b))
 	}
 	if string(b[:len(marker)]) != marker {
-		return 0, nil, 0, errNoRecord
+		return 0, errNoRecord
 	}
 	n := uint64(binary.BigEndian.Uint32(b[len(marker)+1:]))
 	if n > uint64(len(b)-headLen) {
-		return 0, nil, 0, fmt.Errorf("torn: the record has %d bytes, and %d are left", n, len(b)-headLen)
+		return 0, fmt.Errorf("torn: the record has %d bytes, and %d are left", n, len(b)-headLen)
 	}
-	size = headLen + int(n)
+	return headLen + int(n), nil
+}
+
+// frame reads the record at the beginning of b and says how long it is.
+func frame(b []byte) (kind byte, payload []byte, size int, err error) {
+	if size, err = measure(b); err != nil {
+		return 0, nil, 0, err
+	}
 	if binary.BigEndian.Uint32(b[len(marker)+5:]) != sum(b[:size]) {
 		return 0, nil, 0, errors.New("the record's checksum differs")
 	}

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -45,8 +46,14 @@ func Read(path string) (*Recording, error) {
 }
 
 // Parse is Read of a file's bytes. The Recording keeps parts of them: they must not change.
-func Parse(text []byte) (*Recording, error) {
-	r := &reader{recording: &Recording{tables: map[string]map[string][]byte{}}, streams: map[uint64]*stream{}}
+func Parse(text []byte) (*Recording, error) { return newReader(text).read(text) }
+
+func newReader(text []byte) *reader {
+	return &reader{recording: &Recording{tables: map[string]map[string][]byte{}}, streams: map[uint64]*stream{},
+		vain: vainTimes*len(text) + vainLeast}
+}
+
+func (r *reader) read(text []byte) (*Recording, error) {
 	at := len(magic) + 1
 	if !bytes.HasPrefix(text, appendMagic(nil)) {
 		at = r.find(text, 0)
@@ -56,16 +63,16 @@ func Parse(text []byte) (*Recording, error) {
 		r.damage(0, "the file does not begin as a recording does")
 	}
 	for at < len(text) && !r.ended {
-		kind, payload, size, err := frame(text[at:])
-		if err == nil {
-			err = r.take(kind, payload)
-		}
-		if err == nil {
-			at += size
+		kind, payload, size, err := r.frame(text[at:])
+		if err != nil {
+			r.damage(at, err.Error())
+			at = r.find(text, at+1)
 			continue
 		}
-		r.damage(at, err.Error())
-		at = r.find(text, at+1)
+		if err = r.take(kind, payload); err != nil {
+			r.damage(at, err.Error())
+		}
+		at += size
 	}
 	if at < len(text) {
 		r.damage(at, "something stands behind the end of the file")
@@ -94,6 +101,29 @@ type reader struct {
 	streams   map[uint64]*stream
 	first     *Damage
 	ended     bool
+	vain      int // so many bytes may still be summed up to find that it is no record
+}
+
+// What may be summed up in vain, in file sizes, and in bytes of a small file. Each damaged head costs as much as it
+// claims to be long, and bytes that were made to be many such heads would otherwise cost the square of the file.
+const (
+	vainTimes = 32
+	vainLeast = 1 << 20
+)
+
+// frame reads a record. One that claims to be longer than what may still be summed up in vain is refused.
+func (r *reader) frame(b []byte) (kind byte, payload []byte, size int, err error) {
+	claimed, err := measure(b)
+	if err == nil && claimed > r.vain {
+		err = errors.New("so much is damaged that what claims to be long is not looked at any more")
+	}
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	if kind, payload, size, err = frame(b); err != nil {
+		r.vain -= claimed
+	}
+	return kind, payload, size, err
 }
 
 // A stream is one activation in the file.
@@ -110,7 +140,7 @@ func (r *reader) find(text []byte, from int) int {
 			break
 		}
 		from += n
-		if _, _, _, err := frame(text[from:]); err == nil {
+		if _, _, _, err := r.frame(text[from:]); err == nil {
 			return from
 		}
 		from++
