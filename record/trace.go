@@ -39,7 +39,7 @@ type trace struct {
 	file     uint64 // the file that it stands in; the queue's
 	orphaned bool   // in that file it has no state to begin with
 	since    uint64 // steps since the newest check
-	stopping bool   // the actor is about to end
+	broken   bool   // the newest step has panicked: what is there then may be no state of the actor
 	again    int64  // before then, the state is not written again; of the Recorder's clock
 	warned   bool   // it was said that the state cannot be written
 	gap      *Gap   // what was left out and does not stand in the file yet
@@ -63,8 +63,10 @@ func (t *trace) Heard(s *actors.Step) {
 		t.r.flight.keep(&t.ring, s, index, t.at)
 	}
 	t.at = s.Input.At
+	t.broken = false
 	for i := range s.Turns {
 		if s.Turns[i].Verdict == actors.Broken {
+			t.broken = true
 			t.dump(&s.Turns[i], index)
 		}
 	}
@@ -73,7 +75,11 @@ func (t *trace) Heard(s *actors.Step) {
 // Closed ends the stream.
 func (t *trace) Closed() {
 	if t.running {
-		t.say(appendClose(nil, t.number, t.index), t.index)
+		var b []byte
+		if t.since > 0 && !t.broken {
+			b = t.check(nil, t.at)
+		}
+		t.say(appendClose(b, t.number, t.index), t.index)
 		t.halt()
 	} else {
 		t.sayGap(t.index)
@@ -121,9 +127,8 @@ func (t *trace) record(s *actors.Step, index uint64) {
 			w.b = appendPanic(w.b, t.number, Panic{index, turn.Number, turn.Name, turn.Text})
 		}
 	}
-	t.stopping = t.stopping || s.Input.Type == actors.InputStop
-	if t.since++; t.since >= checkEvery || t.stopping {
-		w.b = t.check(w.b)
+	if t.since++; t.since >= checkEvery {
+		w.b = t.check(w.b, s.Input.At)
 	}
 	tables, _ := s.Input.Tables.(Tables)
 	if t.put(w.b, tables, index) {
@@ -135,13 +140,15 @@ func (t *trace) record(s *actors.Step, index uint64) {
 	t.r.benches.Put(w)
 }
 
-// check appends the hash of the whole state as it is now. A state that cannot be written is not checked.
-func (t *trace) check(b []byte) []byte {
+// check appends the hash of the whole state as it is now, after the input that came at that time. A state that cannot
+// be written is not checked.
+func (t *trace) check(b []byte, at int64) []byte {
 	t.since = 0
 	image, err := t.image(Blank)
 	if err != nil {
 		return b
 	}
+	image.At = at
 	hash, err := Hash(image)
 	if err != nil {
 		return b
@@ -295,8 +302,8 @@ func (t *trace) sayGap(index uint64) {
 	}
 }
 
-// say puts a record of some ten bytes about the end of a stream, for which there is always room: without it, the stream
-// would read as if nothing were missing. No stream says more than a few before it begins anew, which takes room.
+// say puts less than 200 bytes about the end of a stream, for which there is always room: without them, the stream would
+// read as if nothing were missing. No stream says more than twice of it before it begins anew, which takes room.
 func (t *trace) say(b []byte, first uint64) { t.putIn(b, nil, first, true) }
 
 func (t *trace) halt() {

@@ -34,7 +34,7 @@ func townOf(t testing.TB, customer func(*actors.Props), l record.Limits, log *sl
 	n.Recorder = record.NewRecorder(record.Options{Dir: n.dir, App: "bank", Node: "game-1", Incarnation: 7,
 		Catalogue: bankMessages, Key: key, Clock: n, Scheduler: n, Log: log, Limits: l})
 	sys, err := actors.NewSystem(actors.Options{Node: "game-1", Incarnation: 7, Seed: 7,
-		Kinds:     []actors.Kind{{Name: "customer", New: customer, IdleAfter: -1}},
+		Kinds:     []actors.Kind{{Name: "customer", New: customer, IdleAfter: 10 * time.Minute}},
 		Catalogue: bankMessages, Clock: n, Scheduler: n, Store: n, Log: log, Tap: n.Recorder})
 	if err != nil {
 		t.Fatal(err)
