@@ -69,7 +69,7 @@ func TestManyActorsAreRecordedAtOnceWhileRulesChange(t *testing.T) {
 		parts = append(parts, part)
 	}
 	all := record.Merge(parts...)
-	if got := r.Report(); got["dropped_total"] != 0 || got["streams"] != 0 || got["flight_steps"] != 0 {
+	if got := r.Report(); got["dropped_total"] != 0 || got["streams"] != 0 || got["flight_steps"] > 8*50 {
 		t.Errorf("report: %v", got)
 	}
 	for i := range 8 {

@@ -29,7 +29,7 @@ func (t *trace) dump(turn *actors.Turn, index uint64) {
 		return
 	}
 	now := t.r.o.Clock.Now()
-	steps, first, before := t.r.flight.since(&t.ring)
+	steps, first, before := t.r.flight.since(t.ring)
 	if len(steps) == 0 || !t.r.flight.allow(cause{t.ref.Kind, turn.Number}, now.UnixNano()) {
 		t.r.counts.dumpsSkipped.Add(1)
 		return
@@ -71,7 +71,7 @@ func (r *Recorder) Take(of actors.Trace, done func(path string, err error)) {
 		done("", errNothing)
 		return
 	}
-	steps, first, before := r.flight.since(&t.ring)
+	steps, first, before := r.flight.since(t.ring)
 	if len(steps) == 0 {
 		done("", errNothing)
 		return
@@ -99,24 +99,19 @@ func (r *Recorder) writeDump(d *dump) {
 		"inputs", len(d.steps), "file", path)
 }
 
-func (r *Recorder) dumpFile(d *dump) (path string, err error) {
+// dumpFile writes dumps of one actor into one file.
+func (r *Recorder) dumpFile(dumps ...*dump) (path string, err error) {
 	defer recovered(&err)
-	s := d.segment
-	patches, err := rewind(s.Image, d.steps, d.before, r.masking.mask)
-	if err != nil {
-		return "", err
-	}
 	tables := map[string]map[string][]byte{}
-	for i, step := range d.steps {
-		e := new(Step)
-		r.masking.form(e, new(actors.Envelope), step)
-		e.Index, e.Patch = s.First+uint64(i), patches[i]
-		s.Steps = append(s.Steps, e)
-		if t, ok := step.Input.Tables.(Tables); ok && tables[t.Hash()] == nil {
-			tables[t.Hash()] = t.Files()
+	var segments []*Segment
+	for _, d := range dumps {
+		if err := r.develop(d, tables); err != nil {
+			return "", err
 		}
+		segments = append(segments, d.segment)
 	}
-	text, err := New(r.header(), []*Segment{s}, tables).Append(nil)
+	d := dumps[0]
+	text, err := New(r.header(), segments, tables).Append(nil)
 	if err == nil {
 		err = r.makeDir()
 	}
@@ -126,7 +121,7 @@ func (r *Recorder) dumpFile(d *dump) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := create(r.o.Dir, d.stem, "."+fileName(s.Ref), r.o.Clock)
+	f, err := create(r.o.Dir, d.stem, "."+fileName(d.segment.Ref), r.o.Clock)
 	if err != nil {
 		return "", err
 	}
@@ -135,6 +130,25 @@ func (r *Recorder) dumpFile(d *dump) (path string, err error) {
 		return "", err
 	}
 	return filepath.Clean(f.Name()), f.Close()
+}
+
+// develop takes the state back to before the steps, and writes down what they changed and the tables that they read.
+func (r *Recorder) develop(d *dump, tables map[string]map[string][]byte) error {
+	s := d.segment
+	patches, err := rewind(s.Image, d.steps, d.before, r.masking.mask)
+	if err != nil {
+		return err
+	}
+	for i, step := range d.steps {
+		e := new(Step)
+		r.masking.form(e, new(actors.Envelope), step)
+		e.Index, e.Patch = s.First+uint64(i), patches[i]
+		s.Steps = append(s.Steps, e)
+		if t, ok := step.Input.Tables.(Tables); ok && tables[t.Hash()] == nil {
+			tables[t.Hash()] = t.Files()
+		}
+	}
+	return nil
 }
 
 // fileName is a name that every file system takes, by which people know the actor.

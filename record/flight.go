@@ -18,6 +18,7 @@ type flight struct {
 	bytes          int64
 	steps          int
 	oldest, newest *memory // of the node
+	gone           []*gone // activations that have ended, oldest first
 	allowed        map[cause]int64
 }
 
@@ -36,6 +37,7 @@ type memory struct {
 type ring struct {
 	oldest, newest *memory
 	steps          int
+	gone           *gone // the activation has ended
 }
 
 // keep adds a step, which is the flight recorder's from then on.
@@ -64,8 +66,16 @@ func (f *flight) keep(r *ring, s *actors.Step, index uint64, before int64) {
 	}
 	f.newest, r.newest = m, m
 	r.steps, f.steps, f.bytes = r.steps+1, f.steps+1, f.bytes+bytes
+	f.shrink()
+}
+
+// shrink drops the oldest steps of the node until all is within the bound. The caller holds mu.
+func (f *flight) shrink() {
 	for f.bytes > f.bound && f.oldest != nil {
-		f.drop(f.oldest.ring)
+		r := f.oldest.ring
+		if f.drop(r); r.steps == 0 && r.gone != nil {
+			f.bury(r.gone)
+		}
 	}
 }
 
@@ -104,6 +114,11 @@ func (f *flight) forget(r *ring) {
 func (f *flight) since(r *ring) (steps []*actors.Step, first uint64, before int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.collect(r)
+}
+
+// collect is since for a caller that holds mu.
+func (f *flight) collect(r *ring) (steps []*actors.Step, first uint64, before int64) {
 	for m := r.oldest; m != nil; m = m.next {
 		if len(steps) == 0 && !m.step.Quiet {
 			continue

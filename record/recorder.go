@@ -95,7 +95,7 @@ func (r *Recorder) FollowFile() error {
 // to match the actor: one that is added later finds those that come up after it.
 func (r *Recorder) Opened(v actors.View) actors.Trace {
 	rules := r.rules.Load()
-	t := &trace{r: r, view: v, ref: v.Self()}
+	t := &trace{r: r, view: v, ref: v.Self(), ring: new(ring)}
 	t.wanted = rules.matches(t.ref, v.Clients)
 	if r.flight.most == 0 && !t.wanted && !rules.bySession() {
 		return nil

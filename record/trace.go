@@ -44,7 +44,7 @@ type trace struct {
 	warned   bool   // it was said that the state cannot be written
 	gap      *Gap   // what was left out and does not stand in the file yet
 
-	ring ring // the flight recorder's
+	ring *ring // the flight recorder's
 }
 
 // Heard records a step if a rule asks for it, and keeps it in the flight recorder's ring.
@@ -60,7 +60,7 @@ func (t *trace) Heard(s *actors.Step) {
 		t.end()
 	}
 	if t.r.flight.most > 0 {
-		t.r.flight.keep(&t.ring, s, index, t.at)
+		t.r.flight.keep(t.ring, s, index, t.at)
 	}
 	t.at = s.Input.At
 	t.broken = false
@@ -84,7 +84,7 @@ func (t *trace) Closed() {
 	} else {
 		t.sayGap(t.index)
 	}
-	t.r.flight.forget(&t.ring)
+	t.depart()
 }
 
 // decide looks whether a rule matches, when rules have changed or who is logged in has.
