@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -291,16 +292,23 @@ func (c controlled) Take(ctx context.Context, ref actors.Ref) (string, error) {
 		path string
 		err  error
 	}
-	found := make(chan taken, 1)
-	if !c.p.node.System.Listen(ref, func(of actors.Trace) {
-		c.p.recorder.Take(of, func(path string, err error) { found <- taken{path, err} })
-	}) {
-		return "", nil
+	found := make(chan taken, 2)
+	done := func(path string, err error) { found <- taken{path, err} }
+	waits := 0
+	if c.p.recorder.TakeGone(ref, done) {
+		waits++
 	}
-	select {
-	case f := <-found:
-		return f.path, f.err
-	case <-ctx.Done():
-		return "", fmt.Errorf("node: take what %s did: %w", ref, ctx.Err())
+	if c.p.node.System.Listen(ref, func(of actors.Trace) { c.p.recorder.Take(of, done) }) {
+		waits++
 	}
+	var all taken
+	for range waits {
+		select {
+		case f := <-found:
+			all = taken{cmp.Or(f.path, all.path), errors.Join(all.err, f.err)}
+		case <-ctx.Done():
+			return "", fmt.Errorf("node: take what %s did: %w", ref, ctx.Err())
+		}
+	}
+	return all.path, all.err
 }
