@@ -13,7 +13,7 @@ const (
 	goneFor   = 10 * time.Minute // so long the flight recorder knows an activation that has ended
 	goneMost  = 1000             // and so many of them, on a node
 	goneShare = 16               // a state that is larger than this part of its memory is not kept
-	// goneWeight is what an activation that has ended weighs beside its steps and its state, twice: steps keep its cells.
+	// goneWeight is what one weighs beside its steps and its state, which counts twice: steps keep its cells.
 	goneWeight = 4 << 10
 )
 

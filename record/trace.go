@@ -302,8 +302,8 @@ func (t *trace) sayGap(index uint64) {
 	}
 }
 
-// say puts less than 200 bytes about the end of a stream, for which there is always room: without them, the stream would
-// read as if nothing were missing. No stream says more than twice of it before it begins anew, which takes room.
+// say puts less than 200 bytes about the end of a stream, for which there is always room: without them, the stream
+// would read as if nothing were missing. No stream says more than twice of it before it begins anew, which takes room.
 func (t *trace) say(b []byte, first uint64) { t.putIn(b, nil, first, true) }
 
 func (t *trace) halt() {
