@@ -144,11 +144,17 @@ func (r *Recorder) develop(d *dump, tables map[string]map[string][]byte) error {
 		r.masking.form(e, new(actors.Envelope), step)
 		e.Index, e.Patch = s.First+uint64(i), patches[i]
 		s.Steps = append(s.Steps, e)
-		if t, ok := step.Input.Tables.(Tables); ok && tables[t.Hash()] == nil {
-			tables[t.Hash()] = t.Files()
-		}
+		hold(tables, step.Input.Tables)
 	}
+	hold(tables, s.Image.Tables)
 	return nil
+}
+
+// hold adds an edition of tables, if it is one, to those of a recording.
+func hold(tables map[string]map[string][]byte, edition any) {
+	if t, ok := edition.(Tables); ok && tables[t.Hash()] == nil {
+		tables[t.Hash()] = t.Files()
+	}
 }
 
 // fileName is a name that every file system takes, by which people know the actor.

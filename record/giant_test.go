@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/record"
 )
 
 // A giant has a state that is too large, or cannot be written at all, and counts how often somebody wants it.
@@ -15,12 +16,16 @@ type giant struct {
 	bytes  int
 	err    error
 	images int
+	woken  edition // the tables that its state rests on, if any
 }
 
 func (g *giant) Image(m actors.Mask) (*actors.Image, error) {
 	g.images++
 	i, err := g.player.Image(m)
 	i.State.Cells["map"] = []byte(`{"v":1,"d":"` + strings.Repeat("x", g.bytes) + `"}`)
+	if g.woken.hash != "" {
+		i.Tables, i.Edition = g.woken, g.woken.hash
+	}
 	return i, errors.Join(err, g.err)
 }
 
@@ -83,5 +88,43 @@ func TestAStateThatGrowsTooLargeIsNotWrittenIntoTheNextFileAtEachTurn(t *testing
 	s := d.merged().Actor(g.ref).Segments
 	if g.images != 1 || len(s) != 1 || len(s[0].Steps) != 53 || s[0].Gap != nil {
 		t.Errorf("%d images, segments %+v", g.images, s)
+	}
+}
+
+func TestTheTablesThatAStateRestsOnAreInEveryFile(t *testing.T) {
+	t.Parallel()
+	l := record.DefaultLimits()
+	l.FileBytes = 3000
+	d := newDesk(t, l)
+	g := d.giant(0, nil)
+	g.woken = edition{"e0", "item,gold\n"} // the steps read others
+	g.earn()
+	d.Follow(everybody)
+	for range 40 {
+		g.earn()
+		d.settle()
+		d.wait(time.Second)
+	}
+	g.step(true, actors.Broken)
+	g.earn()
+	g.stop()
+	if !d.TakeGone(g.ref, func(string, error) {}) {
+		t.Fatal("nothing is kept")
+	}
+	r := d.merged()
+	for _, stem := range []string{"live.", "panic.", "taken."} {
+		files := d.files(stem)
+		for _, f := range files {
+			one, _ := record.Read(f) // the last may be open
+			if one.Actor(g.ref) != nil && one.Extract(g.ref).Tables("e0") == nil {
+				t.Errorf("%s holds a state without its tables", f)
+			}
+		}
+		if len(files) == 0 {
+			t.Errorf("there is no %s", stem)
+		}
+	}
+	if text, err := r.Extract(g.ref).Append(nil); err != nil || !strings.Contains(string(text), "e0") {
+		t.Errorf("an extract holds a state without its tables (%v)", err)
 	}
 }

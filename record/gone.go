@@ -22,6 +22,7 @@ type gone struct {
 	ring    *ring
 	segment *Segment // without a state and steps
 	state   []byte   // at the end, in JSON, masked
+	tables  any      // that the state rests on
 	until   int64    // Unix nanoseconds
 }
 
@@ -50,7 +51,8 @@ func (t *trace) depart() {
 		return
 	}
 	now := t.r.o.Clock.Now().UnixNano()
-	f.part(&gone{ring: t.ring, segment: t.segment(0), state: text, until: now + int64(goneFor)}, now)
+	f.part(&gone{ring: t.ring, segment: t.segment(0), state: text, tables: image.Tables,
+		until: now + int64(goneFor)}, now)
 }
 
 // part takes over the ring of an activation that has ended.
@@ -114,6 +116,7 @@ func (d *departed) dump(stem string) (*dump, error) {
 	if err := json.Unmarshal(d.gone.state, s.Image); err != nil {
 		return nil, err
 	}
+	s.Image.Tables = d.gone.tables
 	s.First, s.At = d.first, d.steps[0].Input.At
 	return &dump{segment: &s, steps: d.steps, before: d.before, stem: stem}, nil
 }

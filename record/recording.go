@@ -143,10 +143,13 @@ func (r *Recording) Extract(ref actors.Ref) *Recording {
 	return one
 }
 
-// hashes lists the tables that the steps read.
+// hashes lists the tables that the steps read, and those that states rest on.
 func (r *Recording) hashes() []string {
 	used := map[string]bool{}
 	for _, run := range r.runs {
+		if run.Image != nil && run.Image.Edition != "" {
+			used[run.Image.Edition] = true
+		}
 		for _, s := range run.Steps {
 			if s.Input.Tables != "" {
 				used[s.Input.Tables] = true

@@ -235,7 +235,8 @@ func (t *trace) refresh(s *actors.Step, index uint64) {
 	if err == nil {
 		var text []byte
 		if text, err = json.Marshal(image); err == nil {
-			t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), nil, opens)
+			tables, _ := image.Tables.(Tables)
+			t.orphaned = !t.put(appendOpen(nil, t.number, t.segment(index), text), tables, opens)
 		}
 	}
 	if err != nil {
@@ -257,7 +258,8 @@ func (t *trace) begin(image *actors.Image, index uint64) error {
 	if t.gap != nil {
 		b, first = appendGap(b, t.number, *t.gap), index-t.gap.Lost
 	}
-	if !t.put(appendOpen(b, t.number, t.segment(index), text), nil, first) {
+	tables, _ := image.Tables.(Tables)
+	if !t.put(appendOpen(b, t.number, t.segment(index), text), tables, first) {
 		t.retry()
 		if t.gap == nil {
 			t.gap = &Gap{Why: t.r.queue.why()}
