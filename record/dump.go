@@ -53,6 +53,7 @@ func (t *trace) memories(steps []*actors.Step, first uint64, before int64) (*dum
 	s := t.segment(first)
 	s.Image, s.At = image, steps[0].Input.At
 	if blank, err := t.image(Blank); err == nil {
+		blank.At = t.at
 		if hash, err := Hash(blank); err == nil {
 			s.Checks = []Check{{After: t.index, Hash: hash}}
 		}
