@@ -27,7 +27,7 @@ type Trace interface {
 	Closed()
 }
 
-// A View is an entity at rest between two inputs. It may be used in calls of Opened and Heard only.
+// A View is an entity at rest between two inputs. It may be used in calls of Opened, Heard and Closed only.
 type View interface {
 	Self() Ref
 	// Clients are the sessions that are logged in as this entity, in canonical order.
