@@ -208,8 +208,9 @@ func (n *entity) armIdle() {
 	wait := n.last.Add(n.kind.IdleAfter).Sub(n.sys.o.Clock.Now())
 	n.stopIdle = n.sys.o.Clock.AfterFunc(max(wait, time.Millisecond), func() {
 		n.post(func() {
-			idle := !n.sys.o.Clock.Now().Before(n.last.Add(n.kind.IdleAfter))
+			idle := !n.sys.o.Clock.Now().Before(n.last.Add(n.kind.IdleAfter)) && n.box.UserMessageCount() == 0
 			if idle && len(n.bound) == 0 && len(n.asked) == 0 && n.committing == nil {
+				n.served = true // whoever comes from now on is for the next activation, and not refused
 				n.leave()
 			} else if len(n.bound) == 0 { // else unbind arms it again
 				n.armIdle()
