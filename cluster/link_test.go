@@ -88,9 +88,7 @@ func TestFiftyThousandEnvelopesArriveInOrderOverARealLink(t *testing.T) {
 		}
 	}
 	for i := range n {
-		for gate.Report().Peers[0].Queued > 4<<20 {
-			time.Sleep(time.Millisecond)
-		}
+		until(t, "the peer has room", func() bool { return gate.Report().Peers[0].Queued <= 4<<20 })
 		gate.Route(oneWay("ann", i))
 	}
 	until(t, "all have arrived", func() bool { return got.Load() == n })

@@ -212,9 +212,10 @@ func TestConnectionsOverTheBoundAreClosed(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	deadline := time.Now().Add(4 * time.Second)
-	for s.open.Load() < maxConnections && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); s.open.Load() < maxConnections; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 10 s for %d connections to be open, %d are", maxConnections, s.open.Load())
+		}
 	}
 	c, err := net.Dial("tcp", s.Addr())
 	if err != nil {
