@@ -76,6 +76,8 @@ func (s *System) toActor(e *Envelope) {
 func (s *System) resolve(e *Envelope, k *kind) Ref {
 	ref := e.To
 	switch {
+	case k.placement.ByShard:
+		ref.ID = strconv.Itoa(ShardOf(ref, k.placement, s.router.Shards()))
 	case ref.ID != "":
 	case k.placement.How == PerSession:
 		ref.ID = e.Session.ID

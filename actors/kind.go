@@ -22,7 +22,7 @@ type Kind struct {
 
 	// Receiver makes an actor of the runtime's own instead of New, one that sees envelopes whole.
 	Receiver func(Runner) Receiver
-	ByShard  bool // an id is the decimal number of the actor's shard
+	ByShard  bool // one actor per shard: an id is its decimal number, or any text, whose hash is the shard
 }
 
 // A Receiver is an actor of the runtime itself. It is handed one envelope at a time and answers when it likes.

@@ -20,6 +20,7 @@ type Pending[R any] struct {
 	work      func() (any, error)
 	within    time.Duration
 	meanwhile bool
+	convert   func(answer any) (any, error) // what its answer is made of; nil: of itself
 }
 
 // Ask is a question to another actor, whose answer is an R. Its default deadline is what is left of the request that is
@@ -31,6 +32,19 @@ func Ask[R any](to Ref, msg any) Pending[R] { return Pending[R]{to: to, msg: msg
 // survive its JSON; of an error remains the refusal that is in it, or else its text.
 func Work[R any](fn func() (R, error)) Pending[R] {
 	return Pending[R]{work: func() (any, error) { return fn() }}
+}
+
+// Convert makes a question whose answer is an R of one whose answer is an A: read makes the one of the other, in the
+// continuation's turn.
+func Convert[A, R any](q Pending[A], read func(A) (R, error)) Pending[R] {
+	return Pending[R]{to: q.to, msg: q.msg, within: q.within, meanwhile: q.meanwhile,
+		convert: func(answer any) (any, error) {
+			a, err := typed[A](answer, nil)
+			if err != nil {
+				return nil, err
+			}
+			return read(a)
+		}}
 }
 
 // Within sets the deadline, after which the answer is the error DEADLINE.
@@ -46,7 +60,7 @@ func (q Pending[R]) Meanwhile() Pending[R] { q.meanwhile = true; return q }
 func Then[R any](ctx Context, q Pending[R], then func(Context, R, error) error) {
 	turnOf(ctx).ask(&question{to: q.to, msg: q.msg, work: q.work, within: q.within, meanwhile: q.meanwhile,
 		read: read[R], then: func(t *turn, answer any, err error) (any, error) {
-			r, err := typed[R](answer, err)
+			r, err := q.typed(answer, err)
 			return nil, then(t, r, err)
 		}})
 }
@@ -58,7 +72,7 @@ func Reply[R, A any](ctx Context, q Pending[R], then func(Context, R, error) (A,
 	t.later = true
 	t.ask(&question{to: q.to, msg: q.msg, work: q.work, within: q.within, meanwhile: q.meanwhile, replies: true,
 		read: read[R], then: func(t *turn, answer any, err error) (any, error) {
-			r, err := typed[R](answer, err)
+			r, err := q.typed(answer, err)
 			a, err := then(t, r, err)
 			if any(a) == any(none) {
 				return nil, err
@@ -73,6 +87,13 @@ func read[R any](result []byte) (any, error) {
 	var r R
 	err := json.Unmarshal(result, &r)
 	return r, err
+}
+
+func (q Pending[R]) typed(answer any, err error) (R, error) {
+	if err == nil && q.convert != nil {
+		answer, err = q.convert(answer)
+	}
+	return typed[R](answer, err)
 }
 
 // typed gives the answer its type back; another type than was asked for is an error, not a panic.

@@ -56,6 +56,9 @@ type Gone struct {
 	Sessions []Ref `json:"sessions"`
 }
 
+// Wake brings an entity up whose DueAt has come; what it has to do then is in its box.
+type Wake struct{}
+
 // Numbers of the runtime's own messages.
 const (
 	NumberBound   = 10
@@ -64,6 +67,7 @@ const (
 	NumberUnbind  = 13
 	NumberKick    = 14
 	NumberGone    = 15
+	NumberWake    = 16
 )
 
 // TakenOver is the code with which a session is closed when its account logs in elsewhere.
@@ -76,6 +80,7 @@ var runtimeMessages = wire.Runtime(
 	wire.Internal[*UnbindOrder](NumberUnbind),
 	wire.Internal[*KickOrder](NumberKick),
 	wire.Internal[*Gone](NumberGone),
+	wire.Internal[*Wake](NumberWake),
 )
 
 // RuntimeMessage makes the envelope of one of the runtime's own messages, which travel as JSON.

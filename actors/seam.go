@@ -68,6 +68,7 @@ type Snapshot struct {
 	Fence   uint64                     // the owner's number in the store, under which this tenure writes
 	Cells   json.RawMessage            // the flat cells by name, as in Change; nil if none
 	Parts   map[string]json.RawMessage // the rows of Rows cells, by cell/key
+	Box     json.RawMessage            // the runtime's own part of the entity, as in Change; nil if none
 }
 
 // A Change is what one statement writes of an entity.
@@ -76,6 +77,8 @@ type Change struct {
 	Fence   uint64                     // from the Snapshot of this tenure
 	Cells   json.RawMessage            // all flat cells: {"wallet":{"v":1,"d":{...}}}
 	Parts   map[string]json.RawMessage // rows that changed, by cell/key; nil deletes
+	Box     json.RawMessage            // the runtime's own part of the entity; nil: there is none
+	DueAt   int64                      // Unix milliseconds after which the entity is to be woken; 0: never
 	Commit  bool                       // somebody waits: do not gather
 }
 

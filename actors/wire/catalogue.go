@@ -39,6 +39,7 @@ type Type struct {
 	Name      string // the Go type's name without its package, as clients know it
 	Direction Direction
 	Public    bool               // In: served before login
+	Durable   bool               // Internal: stored with its sender, and takes effect once
 	Lossy     bool               // Out: dropped for a client that does not keep up
 	Latest    func(any) string   // Out: only the newest of each key waits for one client
 	RateN     int                // In: at most RateN per RatePer; 0: the session's limit
@@ -101,6 +102,11 @@ func (e InternalEntry[M]) line() *Type { return e.t }
 
 // Public lets a session send it before it is logged in.
 func (e InEntry[M]) Public() InEntry[M] { e.t.Public = true; return e }
+
+// Durable makes it a message that is stored with its sender's cells, leaves when they are durable,
+// is sent until its receiver has confirmed it, and takes effect once. It may be sent to entities
+// with stored cells only, by such.
+func (e InternalEntry[M]) Durable() InternalEntry[M] { e.t.Durable = true; return e }
 
 // Rate bounds how many of it one session may send: n each per, beside the session's own limit.
 func (e InEntry[M]) Rate(n int, per time.Duration) InEntry[M] {
