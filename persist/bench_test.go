@@ -91,9 +91,20 @@ func (b *bench) text(id string) string {
 				b.Fatal(err)
 			}
 		}
-		texts = append(texts, fmt.Sprintf("%s=%s@%d", p.Name, text, p.Version))
+		texts = append(texts, fmt.Sprintf("%s=%s@%d", p.Name, text, p.Version)+boxText(p))
 	}
 	return strings.Join(texts, " ")
+}
+
+// boxText shows a box and when its entity is due: +box!due.
+func boxText(p persist.Part) (text string) {
+	if p.Box != nil {
+		text = "+" + string(p.Box)
+	}
+	if p.DueAt != 0 {
+		text += fmt.Sprintf("!%d", p.DueAt)
+	}
+	return text
 }
 
 // raw reads an entity with its parts as they are; tombstones are shown.
@@ -105,7 +116,7 @@ func (b *bench) raw(id string) string {
 	}
 	var texts []string
 	for _, p := range parts {
-		texts = append(texts, fmt.Sprintf("%s=%s@%d", p.Name, p.Data, p.Version))
+		texts = append(texts, fmt.Sprintf("%s=%s@%d", p.Name, p.Data, p.Version)+boxText(p))
 	}
 	return strings.Join(texts, " ")
 }

@@ -21,6 +21,7 @@ const imageOverhead = 128
 type image struct {
 	version uint64
 	cells   json.RawMessage
+	box     json.RawMessage
 	parts   map[string]json.RawMessage
 	bytes   int64
 }
@@ -35,8 +36,8 @@ func newImage(stored []Part) *image {
 func (m *image) apply(parts []Part) {
 	for _, p := range parts {
 		if p.Name == "" {
-			m.bytes += int64(len(p.Data) - len(m.cells))
-			m.version, m.cells = p.Version, p.Data
+			m.bytes += int64(len(p.Data) + len(p.Box) - len(m.cells) - len(m.box))
+			m.version, m.cells, m.box = p.Version, p.Data, p.Box
 			continue
 		}
 		if old, ok := m.parts[p.Name]; ok {

@@ -78,7 +78,7 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 				return
 			}
 			done(actors.Snapshot{Version: got.Version, Fence: fence, Cells: got.Cells,
-				Parts: got.Parts}, nil)
+				Parts: got.Parts, Box: got.Box}, nil)
 		})
 	})
 }
@@ -193,7 +193,8 @@ func mayPass(code actors.Code) bool {
 // Save implements actors.Store.
 func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, done func(error)) {
 	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
-		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Commit: change.Commit}
+		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
+		DueAt: change.DueAt, Commit: change.Commit}
 	e, err := c.saveRequest(t, m)
 	if err != nil {
 		done(fmt.Errorf("persist: save %s: %w", ref, err))
@@ -244,7 +245,7 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, version uint64, err error
 
 // saveRequest makes the request, if the change is one that a store takes.
 func (c *Client) saveRequest(t actors.Tenure, m *save) (*actors.Envelope, error) {
-	bytes := len(m.Cells)
+	bytes := len(m.Cells) + len(m.Box)
 	for name, data := range m.Parts {
 		if bytes += len(name) + len(data); len(name) > MaxPart || name == "" {
 			return nil, actors.StoreRefused.Refuse("a row's name is 1 to %d bytes: %.40q...",

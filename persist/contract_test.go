@@ -66,6 +66,8 @@ func contract(t *testing.T, open func(*testing.T) persist.Database) {
 		"an entity that never was has no parts":             neverWas,
 		"what is written is read back":                      readBack,
 		"a deleted part is a tombstone":                     tombstone,
+		"a box is written, replaced and cleared":            boxLives,
+		"a box is fenced with its row":                      boxFenced,
 		"the newer version wins":                            newerWins,
 		"a new owner wins over any version":                 newOwnerWins,
 		"a stale owner writes nothing":                      staleOwner,
@@ -117,6 +119,50 @@ func tombstone(_ *testing.T, b *bench) {
 	b.holds("ann", "=two@2 bag/1=@2")
 	b.expect(persist.Written, b.change("ann", 3, "", "three", "bag/1", "again"))
 	b.holds("ann", "=three@3 bag/1=again@3")
+}
+
+// boxed is a change of the empty part alone.
+func (b *bench) boxed(id string, version uint64, box string, due int64) persist.Change {
+	c := b.change(id, version, "", fmt.Sprint(version))
+	c.Parts[0].Box, c.Parts[0].DueAt = nil, due
+	if box != "" {
+		c.Parts[0].Box = json.RawMessage(box)
+	}
+	return c
+}
+
+func boxLives(_ *testing.T, b *bench) {
+	const due = int64(1_900_000_000_123)
+	first := b.boxed("ann", 1, `{"out":["a\u0000\"'\\😀"]}`, due)
+	first.Parts = append(first.Parts, b.change("ann", 1, "bag/1", "sword").Parts...)
+	b.expect(persist.Written, first, b.boxed("bob", 1, `"text"`, 0), b.boxed("cid", 1, "", 7))
+	b.holds("ann", `=1@1+{"out":["a\u0000\"'\\😀"]}!1900000000123 bag/1=sword@1`)
+	b.holds("bob", `=1@1+"text"`)
+	b.holds("cid", `=1@1!7`)
+	b.expect(persist.Written, b.boxed("ann", 2, `[2]`, due+1), b.boxed("bob", 2, "", due),
+		b.boxed("cid", 2, `0`, 0))
+	b.holds("ann", `=2@2+[2]!1900000000124 bag/1=sword@1`)
+	b.holds("bob", `=2@2!1900000000123`)
+	b.holds("cid", `=2@2+0`)
+	b.expect(persist.Written, b.boxed("ann", 3, "", 0))
+	b.holds("ann", `=3@3 bag/1=sword@1`)
+	big := `"` + strings.Repeat("x", 1<<20) + `"`
+	b.expect(persist.Written, b.boxed("dan", 1, big, due))
+	b.holds("dan", `=1@1+`+big+`!1900000000123`)
+}
+
+func boxFenced(_ *testing.T, b *bench) {
+	b.expect(persist.Written, b.boxed("ann", 5, `[5]`, 5))
+	b.expect(persist.Written, b.boxed("ann", 4, `[4]`, 4), b.boxed("ann", 5, `[0]`, 0))
+	b.holds("ann", `=5@5+[5]!5`) // an older version, and the same once more
+	stale := b.boxed("ann", 9, `[9]`, 9)
+	b.owner = b.raise("game", 1, gameB)
+	b.expect(persist.OwnerFenced, stale)
+	stale = b.boxed("ann", 9, `[9]`, 9)
+	b.expect(persist.Written, b.boxed("ann", 2, `[2]`, 2))
+	b.keeper = b.raise(persist.KeeperRole, 1, keepB)
+	b.expect(persist.KeeperFenced, stale)
+	b.holds("ann", `=2@2+[2]!2`)
 }
 
 func newerWins(_ *testing.T, b *bench) {

@@ -54,7 +54,12 @@ func partsOf(m *save) []Part {
 	if isNull(cells) {
 		cells = json.RawMessage("{}")
 	}
-	parts := append(make([]Part, 0, len(m.Parts)+1), Part{Version: m.Version, Data: cells})
+	box := m.Box
+	if isNull(box) {
+		box = nil
+	}
+	parts := append(make([]Part, 0, len(m.Parts)+1),
+		Part{Version: m.Version, Data: cells, Box: box, DueAt: m.DueAt})
 	for name, data := range m.Parts {
 		if isNull(data) {
 			data = nil
@@ -64,7 +69,7 @@ func partsOf(m *save) []Part {
 	return parts
 }
 
-func partBytes(p Part) int { return len(p.Name) + len(p.Data) + partOverhead }
+func partBytes(p Part) int { return len(p.Name) + len(p.Data) + len(p.Box) + partOverhead }
 
 // save takes a change on: it is kept until the store has it, or the sender was told otherwise.
 func (k *keeper) save(env *actors.Envelope, m *save) {

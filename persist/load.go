@@ -92,16 +92,17 @@ func (k *keeper) loaded(e *entity, parts []Part, err error) {
 // answerLoad answers with an image and what is pending over it; e may be nil.
 func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
 	if e == nil || e.rows() == 0 {
-		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts})
+		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts, Box: m.box})
 		return
 	}
 	e.isRead = true
-	over := &image{version: m.version, cells: m.cells, parts: maps.Clone(m.parts)}
+	over := &image{version: m.version, cells: m.cells, box: m.box, parts: maps.Clone(m.parts)}
 	if over.parts == nil {
 		over.parts = make(map[string]json.RawMessage)
 	}
 	for _, p := range e.parts {
 		over.apply([]Part{p})
 	}
-	k.answer(env, &loaded{Version: over.version, Cells: over.cells, Parts: over.parts})
+	k.answer(env, &loaded{Version: over.version, Cells: over.cells, Parts: over.parts,
+		Box: over.box})
 }

@@ -122,7 +122,7 @@ func (m *Memory) put(table map[string]map[string]Part, c Change) {
 	for _, p := range c.Parts {
 		p.Epoch = c.Owner.Epoch
 		if old := rows[p.Name]; newer(p.Epoch, p.Version, old.Epoch, old.Version) {
-			p.Data = slices.Clone(p.Data)
+			p.Data, p.Box = slices.Clone(p.Data), slices.Clone(p.Box)
 			rows[p.Name] = p
 		}
 	}

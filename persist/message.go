@@ -42,6 +42,7 @@ type loaded struct {
 	Version uint64                     `json:"version"`
 	Cells   json.RawMessage            `json:"cells,omitempty"`
 	Parts   map[string]json.RawMessage `json:"parts,omitempty"`
+	Box     json.RawMessage            `json:"box,omitempty"`
 }
 
 // A save asks to write a change of an entity.
@@ -53,6 +54,8 @@ type save struct {
 	Version uint64                     `json:"version"`
 	Cells   json.RawMessage            `json:"cells"`
 	Parts   map[string]json.RawMessage `json:"parts,omitempty"` // null deletes
+	Box     json.RawMessage            `json:"box,omitempty"`
+	DueAt   int64                      `json:"due_at,omitempty"`
 	Commit  bool                       `json:"commit,omitempty"`
 }
 

@@ -115,6 +115,7 @@ func mysqlRows() string {
 	return `JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
 		mysqlText("id", mysqlKey), mysqlText("part", mysqlKey),
 		"shard INT PATH '$.shard'", mysqlNumber("version"), mysqlText("data", "LONGTEXT"),
+		mysqlText("box", "LONGTEXT"), "due_at BIGINT PATH '$.due_at'",
 		mysqlNumber("epoch"), mysqlText("holder", "VARCHAR(16)"),
 		mysqlNumber("keeper_epoch"), mysqlText("keeper_holder", "VARCHAR(16)"),
 	}, ", ") + `))`
@@ -125,15 +126,16 @@ func mysqlRows() string {
 // row with itself and keep their old value.
 func mysqlUpsert(table string) string {
 	var set strings.Builder
-	for i, column := range []string{"shard", "data", "updated_at", "version", "epoch"} {
+	for i, column := range []string{"shard", "data", "box", "due_at", "updated_at", "version",
+		"epoch"} {
 		if i > 0 {
 			set.WriteString(",\n\t")
 		}
 		fmt.Fprintf(&set, `%[2]s = IF(VALUES(epoch) > %[1]s.epoch OR (VALUES(epoch) = %[1]s.epoch`+
 			` AND VALUES(version) > %[1]s.version), VALUES(%[2]s), %[1]s.%[2]s)`, table, column)
 	}
-	return `INSERT INTO ` + table + ` (id, part, shard, data, updated_at, version, epoch)
-SELECT v.id, v.part, v.shard, v.data, ?, v.version, v.epoch
+	return `INSERT INTO ` + table + ` (id, part, shard, data, box, due_at, updated_at, version, epoch)
+SELECT v.id, v.part, v.shard, v.data, v.box, v.due_at, ?, v.version, v.epoch
 FROM ` + mysqlRows() + ` v
 STRAIGHT_JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.shard
 	AND k.epoch = v.keeper_epoch AND k.holder = v.keeper_holder

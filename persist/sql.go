@@ -46,6 +46,8 @@ type jsonRow struct {
 	Shard        int     `json:"shard"`
 	Version      uint64  `json:"version"`
 	Data         *string `json:"data,omitempty"`
+	Box          *string `json:"box,omitempty"`
+	DueAt        int64   `json:"due_at,omitempty"`
 	Epoch        uint64  `json:"epoch"`
 	Holder       string  `json:"holder"`
 	KeeperEpoch  uint64  `json:"keeper_epoch"`
@@ -177,7 +179,8 @@ func (s *server) Load(ctx context.Context, ref actors.Ref) ([]Part, error) {
 	}
 	doing := "load " + ref.String()
 	rows, err := s.read.QueryContext(ctx,
-		"SELECT part, epoch, version, data FROM "+table+" WHERE id = ? ORDER BY part", ref.ID)
+		"SELECT part, epoch, version, data, box, due_at FROM "+table+" WHERE id = ? ORDER BY part",
+		ref.ID)
 	if err != nil {
 		return nil, s.fail(doing, err)
 	}
@@ -185,11 +188,12 @@ func (s *server) Load(ctx context.Context, ref actors.Ref) ([]Part, error) {
 	var parts []Part
 	for rows.Next() {
 		var p Part
-		var data []byte
-		if err := rows.Scan(&p.Name, &p.Epoch, &p.Version, &data); err != nil {
+		var data, box []byte
+		var due sql.NullInt64
+		if err := rows.Scan(&p.Name, &p.Epoch, &p.Version, &data, &box, &due); err != nil {
 			return nil, s.fail(doing, err)
 		}
-		p.Data = data
+		p.Data, p.Box, p.DueAt = data, box, due.Int64
 		parts = append(parts, p)
 	}
 	return parts, s.fail(doing, rows.Err())
@@ -311,11 +315,8 @@ func jsonRows(b Batch) []jsonRow {
 			Epoch: c.Owner.Epoch, Holder: holderText(c.Owner.Holder),
 			KeeperEpoch: c.Keeper.Epoch, KeeperHolder: holderText(c.Keeper.Holder)}
 		for _, p := range c.Parts {
-			row.Part, row.Version, row.Data = p.Name, p.Version, nil
-			if p.Data != nil {
-				text := string(p.Data)
-				row.Data = &text
-			}
+			row.Part, row.Version, row.DueAt = p.Name, p.Version, p.DueAt
+			row.Data, row.Box = textOf(p.Data), textOf(p.Box)
 			rows = append(rows, row)
 		}
 	}
@@ -326,6 +327,15 @@ func jsonRows(b Batch) []jsonRow {
 		return strings.Compare(a.Part, b.Part)
 	})
 	return rows
+}
+
+// textOf is a text for a column; nil stands for NULL.
+func textOf(body json.RawMessage) *string {
+	if body == nil {
+		return nil
+	}
+	text := string(body)
+	return &text
 }
 
 // encode writes the parameter; a string, because drivers send byte slices as binary, which JSON

@@ -62,9 +62,9 @@ func sqliteTable(table string) string {
 // sqliteUpsert leaves out the rows that a fence does not let through, then those that the table
 // has as new already. CROSS JOIN fixes the order of the join: from the rows to the fences.
 func sqliteUpsert(table string) string {
-	return `INSERT INTO ` + table + ` (id, part, shard, data, updated_at, version, epoch)
-SELECT v.value ->> '$.id', v.value ->> '$.part', v.value ->> '$.shard', v.value ->> '$.data', ?1,
-	v.value ->> '$.version', v.value ->> '$.epoch'
+	return `INSERT INTO ` + table + ` (id, part, shard, data, box, due_at, updated_at, version, epoch)
+SELECT v.value ->> '$.id', v.value ->> '$.part', v.value ->> '$.shard', v.value ->> '$.data',
+	v.value ->> '$.box', v.value ->> '$.due_at', ?1, v.value ->> '$.version', v.value ->> '$.epoch'
 FROM json_each(?2) v
 CROSS JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.value ->> '$.shard'
 	AND k.epoch = v.value ->> '$.keeper_epoch' AND k.holder = v.value ->> '$.keeper_holder'
@@ -72,7 +72,7 @@ CROSS JOIN firefly_fence o ON o.role = ?3 AND o.shard = v.value ->> '$.shard'
 	AND o.epoch = v.value ->> '$.epoch' AND o.holder = v.value ->> '$.holder'
 WHERE true
 ON CONFLICT (id, part) DO UPDATE SET shard = excluded.shard, data = excluded.data,
-	updated_at = excluded.updated_at, version = excluded.version, epoch = excluded.epoch
+	box = excluded.box, due_at = excluded.due_at, updated_at = excluded.updated_at, version = excluded.version, epoch = excluded.epoch
 WHERE (excluded.epoch, excluded.version) > (epoch, version)`
 }
 

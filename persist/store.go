@@ -67,6 +67,8 @@ type Part struct {
 	Epoch   uint64 // owner's fence under which it was written; in a Batch the entity's Owner counts
 	Version uint64
 	Data    json.RawMessage // nil: deleted
+	Box     json.RawMessage // of the empty part only: the runtime's own; nil: there is none
+	DueAt   int64           // of the empty part only: Unix milliseconds to wake it at; 0: never
 }
 
 // A Change is all that one statement writes of one entity. One of the parts is the empty one; it
