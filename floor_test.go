@@ -37,9 +37,11 @@ var floors = map[string][]string{
 		"record", "cluster", "cluster/admin", "cluster/node"},
 	"cluster/cli": {"actors", "actors/wire", "gate", "gate/client", "persist", "hotreload", "record", "cluster",
 		"cluster/admin", "cluster/node", "cluster/replay", "cluster/freeport", "cluster/determinism"},
-	"modules/": {"actors", "actors/wire", "hotreload", "modules/"},
+	"cluster/clustertest": {"cluster/node", "cluster/freeport"},
+	"modules/":            {"actors", "actors/wire", "hotreload", "modules/"},
 	"sample": {"actors", "actors/wire", "hotreload", "gate/client", "cluster/node", "cluster/cli",
 		"modules/"},
+	"sample/bank": {"actors", "actors/wire", "cluster/node", "cluster/cli"},
 }
 
 // Each big dependency is known in these files only; a trailing slash means any file of the folder.

@@ -21,6 +21,7 @@ const (
 var goroutines = []string{
 	"actors/system.go", "cluster/etcd.go", "cluster/registry.go", "cluster/link.go", "cluster/node/", "cluster/cli/",
 	"cluster/admin/server.go", "gate/gnet.go", "gate/client/", "hotreload/watch.go", "persist/mariadbtest/",
+	"cluster/clustertest/",
 }
 
 // Files of these folders hold behaviours: what they ask for comes through ctx.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/clustertest"
 	"github.com/fireflyrt/firefly/gate/client"
 	"github.com/fireflyrt/firefly/modules/account"
 	"github.com/fireflyrt/firefly/modules/scene"
@@ -114,7 +115,7 @@ func (s *speaker) answered(number uint32, body string, want uint32) {
 
 // doors are the addresses of the cluster's gate.
 func (c *realCluster) doors() []string {
-	gate := c.config.With("gate")[0]
+	gate := c.Config.With("gate")[0]
 	return []string{"tcp://" + gate.TCP, "ws://" + gate.WS}
 }
 
@@ -193,7 +194,7 @@ http = "127.0.0.1:9480"
 [gate]
 requests = 4
 `})
-	up := c.up()
+	up := c.Up()
 	for i, door := range c.doors() {
 		s := speak(t, door)
 		s.answered(200, fmt.Sprintf(`{"name":"imp%d"}`, i), 201)
@@ -201,7 +202,7 @@ requests = 4
 		failed := s.refused(210, `{}`, actors.Internal)
 		fell := s.refused(211, `{}`, actors.Panicked)
 		for _, r := range []*actors.Refusal{failed, fell} {
-			if strings.Contains(r.Text, "secret") || r.Incident == "" || !strings.Contains(c.log("all"), r.Incident) {
+			if strings.Contains(r.Text, "secret") || r.Incident == "" || !strings.Contains(c.Log("all"), r.Incident) {
 				t.Errorf("%+v tells a stranger too much, or the operator too little", r)
 			}
 		}
@@ -212,10 +213,10 @@ requests = 4
 		s.answered(220, `{}`, 221)
 		s.rests()
 	}
-	if text := c.log("all"); !strings.Contains(text, "a secret of the server") {
-		t.Errorf("the log does not say what failed:\n%s", lastLines(text, 20))
+	if text := c.Log("all"); !strings.Contains(text, "a secret of the server") {
+		t.Errorf("the log does not say what failed:\n%s", clustertest.LastLines(text, 20))
 	}
-	up.stop()
+	up.Stop()
 }
 
 // overloads has more requests open than a session may: the one too many is refused at once, the others at their
@@ -276,7 +277,7 @@ count = 2
 roles = ["persist", "admin"]
 http = "127.0.0.1:9480"
 `})
-	up := c.up()
+	up := c.Up()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	p, err := client.Dial(ctx, c.doors()[0], client.Options{Catalogue: rudeNumbers})
@@ -308,7 +309,7 @@ http = "127.0.0.1:9480"
 		}
 	}
 	at := time.Now()
-	dead := c.kill("battle-1")
+	dead := c.Kill("battle-1")
 	for _, where := range rings {
 		await(t, goOnWithin-time.Since(at), "ring "+where+" to go on after the death of battle-1", func() error {
 			err := hit(where)
@@ -321,6 +322,6 @@ http = "127.0.0.1:9480"
 			return nil
 		})
 	}
-	c.restarted(dead)
-	up.stop()
+	c.Restarted(dead)
+	up.Stop()
 }

@@ -186,8 +186,8 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	c := newRealCluster(t, realGame{config: shippedConfig(t)})
-	up := c.up()
-	url := "http://" + c.config.With("admin")[0].HTTP + "/#1,1"
+	up := c.Up()
+	url := "http://" + c.Config.With("admin")[0].HTTP + "/#1,1"
 
 	ada, bob := b.open(), b.open()
 	ada.enter(url, "ada")
@@ -217,9 +217,9 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 	}
 	has = ada.rests()
 
-	up.stop()
+	up.Stop()
 	bob.sees("the meadow to be gone", func(s sight) bool { return !s.Connected })
-	up = c.up()
+	up = c.Up()
 	bob.sees("bob to be back by himself", func(s sight) bool { return s.Connected })
 	ada.enter(url, "ada")
 	had := fmt.Sprintf("ada to have what she had before the restart, %d sparks at %v", has.Sparks, has.Spot)
@@ -227,7 +227,7 @@ func TestTheMeadowIsPlayedInBrowsers(t *testing.T) {
 		return s.Sparks == has.Sparks && s.Far(has.Spot) < 30
 	})
 	b.complaints()
-	up.stop()
+	up.Stop()
 }
 
 // reads waits until an element of the page holds a text.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fireflyrt/firefly/cluster/clustertest"
 	"github.com/fireflyrt/firefly/modules/account"
 	"github.com/fireflyrt/firefly/modules/chat"
 	"github.com/fireflyrt/firefly/modules/scene"
@@ -25,12 +26,12 @@ var readyIn = regexp.MustCompile(`(?m)^ready in \d+\.\ds  http://(127\.0\.0\.1:\
 func TestTheMeadowIsPlayedStopsInOrderAndIsThereTheNextDay(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t)})
-	up := c.up()
-	line := readyIn.FindStringSubmatch(up.text())
-	if line == nil || line[1] != c.config.With("admin")[0].HTTP {
-		t.Errorf("no line says where to play:\n%s", up.text())
+	up := c.Up()
+	line := readyIn.FindStringSubmatch(up.Text())
+	if line == nil || line[1] != c.Config.With("admin")[0].HTTP {
+		t.Errorf("no line says where to play:\n%s", up.Text())
 	}
-	if text, code := c.run("ps"); code != 0 || strings.Count(text, " ready ") != 6 {
+	if text, code := c.Run("ps"); code != 0 || strings.Count(text, " ready ") != 6 {
 		t.Errorf("ps: exit code %d\n%s", code, text)
 	}
 	aSecondUpIsRefused(t, up)
@@ -55,10 +56,10 @@ func TestTheMeadowIsPlayedStopsInOrderAndIsThereTheNextDay(t *testing.T) {
 	ann.leave()
 	bob.await("to see ann leave", func() bool { return bob.seen["ann"].Who == "" })
 
-	up.stop()
+	up.Stop()
 	stopsInOrder(t, up)
 
-	up = c.up()
+	up = c.Up()
 	again := c.newPilot("ann", "0,0", true)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -68,7 +69,7 @@ func TestTheMeadowIsPlayedStopsInOrderAndIsThereTheNextDay(t *testing.T) {
 	again.await("to be where she was, and to have what she had", func() bool {
 		return again.seen["ann"].Spot == at && again.purse == purse && slices.Contains(again.heard, "bob: good night")
 	})
-	up.stop()
+	up.Stop()
 }
 
 // settle waits until the room shows the same place twice a second apart, and returns it.
@@ -79,14 +80,14 @@ func (p *pilot) settle() scene.Spot {
 	return at
 }
 
-func aSecondUpIsRefused(t *testing.T, up *realUp) {
+func aSecondUpIsRefused(t *testing.T, up *clustertest.Up) {
 	t.Helper()
-	before := up.processes()
-	text, code := up.run("up")
-	if code != 1 || !strings.Contains(text, fmt.Sprintf("pid %d", up.command.Process.Pid)) {
+	before := up.Processes()
+	text, code := up.Run("up")
+	if code != 1 || !strings.Contains(text, fmt.Sprintf("pid %d", up.Command.Process.Pid)) {
 		t.Errorf("a second up: exit code %d, %s", code, text)
 	}
-	for pid, line := range up.processes() {
+	for pid, line := range up.Processes() {
 		if before[pid] == "" {
 			t.Errorf("a second up started %s", line)
 		}
@@ -94,16 +95,16 @@ func aSecondUpIsRefused(t *testing.T, up *realUp) {
 }
 
 // stopsInOrder looks at when the nodes' logs say that they stop: gates first, the registry last.
-func stopsInOrder(t *testing.T, up *realUp) {
+func stopsInOrder(t *testing.T, up *clustertest.Up) {
 	t.Helper()
 	stops := regexp.MustCompile(`time=(\S+) level=INFO msg="node stops"`)
 	before := ""
 	for _, rank := range [][]string{{"gate-1"}, {"game-1", "game-2"}, {"persist-1"}, {"admin-1"}, {"registry-1"}} {
 		last := before
 		for _, name := range rank {
-			line := stops.FindStringSubmatch(up.log(name))
+			line := stops.FindStringSubmatch(up.Log(name))
 			if line == nil {
-				t.Errorf("%s was not stopped in order:\n%s", name, lastLines(up.log(name), 5))
+				t.Errorf("%s was not stopped in order:\n%s", name, clustertest.LastLines(up.Log(name), 5))
 				continue
 			}
 			if line[1] < before {
@@ -113,7 +114,7 @@ func stopsInOrder(t *testing.T, up *realUp) {
 		}
 		before = last
 	}
-	if text := up.text(); !strings.Contains(text, "stopping") || strings.Contains(text, "killed") {
+	if text := up.Text(); !strings.Contains(text, "stopping") || strings.Contains(text, "killed") {
 		t.Errorf("`up` printed:\n%s", text)
 	}
 }
@@ -128,54 +129,54 @@ tcp = "127.0.0.1:9400"
 ws = "127.0.0.1:9401"
 http = "127.0.0.1:9480"
 `})
-	text, code := c.run("up", "--once", "300ms")
+	text, code := c.Run("up", "--once", "300ms")
 	if code != 0 || !readyIn.MatchString(text) || !strings.Contains(text, "all stopped") {
 		t.Errorf("up --once: exit code %d\n%s", code, text)
 	}
-	c.leavesNothing()
-	up := c.up()
+	c.LeavesNothing()
+	up := c.Up()
 	ann, bob := c.join("ann", "1,1", false), c.join("bob", "1,1", true)
 	ann.await("to see bob", func() bool { return ann.seen["bob"].Who == "bob" })
 	ann.collect(1)
 	bob.leave()
-	dead := c.kill("all")
-	c.restarted(dead)
+	dead := c.Kill("all")
+	c.Restarted(dead)
 	await(t, goOnWithin, "ann to come back", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
 		defer cancel()
 		_, err := ann.login(ctx)
 		return err
 	})
-	up.stop()
+	up.Stop()
 }
 
 func TestEverythingMayDieAtOnce(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t), prices: crewPrices})
-	up := c.up()
+	up := c.Up()
 	w := c.fly(4)
 	w.saved(flushEvery + flushJitter)
 	w.bought(1)
 	w.mayBreak.Store(true)
 	at := time.Now()
-	for pid := range c.processes() {
-		if pid != up.command.Process.Pid {
-			c.killPID(pid)
+	for pid := range c.Processes() {
+		if pid != up.Command.Process.Pid {
+			c.KillPID(pid)
 		}
 	}
-	c.killPID(up.command.Process.Pid) // last: it has just seen the others die
-	for pid := range c.processes() {  // what it still could start
-		c.killPID(pid)
+	c.KillPID(up.Command.Process.Pid) // last: it has just seen the others die
+	for pid := range c.Processes() {  // what it still could start
+		c.KillPID(pid)
 	}
 	await(t, patience, "the death of everything", func() error {
-		if left := c.processes(); len(left) > 0 {
+		if left := c.Processes(); len(left) > 0 {
 			return fmt.Errorf("%v live", left)
 		}
 		return nil
 	})
-	<-up.ended
+	<-up.Ended
 	began := time.Now()
-	again := c.up()
+	again := c.Up()
 	back := time.Now()
 	if took := back.Sub(began); took > leaseOfTheDead {
 		t.Errorf("ready after %v: somebody waited for the leases of the dead", took)
@@ -185,15 +186,15 @@ func TestEverythingMayDieAtOnce(t *testing.T) {
 	w.stop()
 	w.faultless("after the death of everything")
 	w.accounts(t)
-	again.stop()
+	again.Stop()
 }
 
 func TestCheckSaysWhatEachNodeWouldDo(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t)})
-	text, code := c.run("check")
+	text, code := c.Run("check")
 	for _, want := range []string{"cluster arena: 6 nodes, nothing wrong", "runs login, player, room, board",
-		"runs the embedded etcd", "writes every 1s to SQLite, " + c.config.StoreFile(), c.config.With("gate")[0].WS} {
+		"runs the embedded etcd", "writes every 1s to SQLite, " + c.Config.StoreFile(), c.Config.With("gate")[0].WS} {
 		if !strings.Contains(text, want) {
 			t.Errorf("check does not say %q", want)
 		}
@@ -204,7 +205,7 @@ func TestCheckSaysWhatEachNodeWouldDo(t *testing.T) {
 	if t.Failed() {
 		t.Log(text)
 	}
-	if _, err := os.Stat(c.config.Cluster.Data); err == nil {
+	if _, err := os.Stat(c.Config.Cluster.Data); err == nil {
 		t.Error("check has written something")
 	}
 }
@@ -212,7 +213,7 @@ func TestCheckSaysWhatEachNodeWouldDo(t *testing.T) {
 func TestAWrongFileIsToldAllAtOnceAndNothingStarts(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t)})
-	c.write("runtime.toml", `[cluster]
+	c.Write("runtime.toml", `[cluster]
 nmae = "arena"
 lease = 5
 
@@ -226,7 +227,7 @@ store = "mysql"
 dsn = "env:FIREFLY_NO_SUCH_SECRET"
 `)
 	for _, verb := range []string{"check", "up", "ps", "bots"} {
-		text, code := c.run(verb)
+		text, code := c.Run(verb)
 		if code != 2 {
 			t.Errorf("%s: exit code %d", verb, code)
 		}
@@ -238,13 +239,13 @@ dsn = "env:FIREFLY_NO_SUCH_SECRET"
 			}
 		}
 	}
-	if _, err := os.Stat(c.config.Cluster.Data); err == nil {
+	if _, err := os.Stat(c.Config.Cluster.Data); err == nil {
 		t.Error("something was written")
 	}
-	if left := c.processes(); len(left) > 0 {
+	if left := c.Processes(); len(left) > 0 {
 		t.Errorf("something was started: %v", left)
 	}
-	if text, code := c.run("fly"); code != 2 {
+	if text, code := c.Run("fly"); code != 2 {
 		t.Errorf("a verb that is none: exit code %d, %s", code, text)
 	}
 }

@@ -211,9 +211,9 @@ func (w *crew) killed(name string, mayLose time.Duration) {
 		w.saved(mayLose)
 	}
 	at := time.Now()
-	dead := w.kill(name)
+	dead := w.Kill(name)
 	w.goesOn("after the death of "+name, at)
-	w.restarted(dead)
+	w.Restarted(dead)
 	w.lost(name, at, mayLose)
 	w.faultless("after the death of " + name)
 }

@@ -10,7 +10,7 @@ import (
 func TestPlayersGoOnWhateverNodeIsKilled(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t), prices: crewPrices})
-	up := c.up()
+	up := c.Up()
 	w := c.fly(6)
 	for _, d := range []struct {
 		node    string
@@ -26,7 +26,7 @@ func TestPlayersGoOnWhateverNodeIsKilled(t *testing.T) {
 	w.killed("gate-1", 0)
 	w.stop()
 	w.accounts(t)
-	up.stop()
+	up.Stop()
 }
 
 func TestAMeadowInMariaDBOutlivesItsNodesAndItsDatabase(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAMeadowInMariaDBOutlivesItsNodesAndItsDatabase(t *testing.T) {
 	config := replaced(t, shippedConfig(t), `store = "embedded"`, `store = "mysql"`)
 	c := newRealCluster(t, realGame{config: config, prices: crewPrices,
 		env: []string{"FIREFLY_MYSQL_DSN=" + db.DSN()}})
-	up := c.up()
+	up := c.Up()
 	w := c.fly(4)
 	w.bought(2)
 	w.killed("game-2", flushEvery+flushJitter)
@@ -53,5 +53,5 @@ func TestAMeadowInMariaDBOutlivesItsNodesAndItsDatabase(t *testing.T) {
 	w.faultless("without the database")
 	w.stop()
 	w.accounts(t)
-	up.stop()
+	up.Stop()
 }

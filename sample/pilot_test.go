@@ -45,7 +45,7 @@ type pilot struct {
 // newPilot makes a player who is not connected yet. Half of them come over WebSocket.
 func (c *realCluster) newPilot(name, wish string, ws bool) *pilot {
 	c.t.Helper()
-	gate := c.config.With("gate")[0]
+	gate := c.Config.With("gate")[0]
 	p := &pilot{t: c.t, name: name, door: "tcp://" + gate.TCP, wish: wish, journal: newJournal()}
 	if ws {
 		p.door = "ws://" + gate.WS

@@ -157,7 +157,7 @@ func (w *workshop) play(doc docPage) (lost string) {
 	prices := strings.ReplaceAll(doc.between("printf '", "' >"), `\n`, "\n")
 	c := newRealCluster(w.t, realGame{config: shippedConfig(w.t), prices: prices,
 		binary: w.build("game with a bug", true)})
-	up := c.up()
+	up := c.Up()
 	ann := c.join("ann", "1,1", true)
 	ann.collect(3)
 	if b := call[*Bought](ann, &Buy{Item: "lantern"}); b.Light != 3 {
@@ -166,13 +166,13 @@ func (w *workshop) play(doc docPage) (lost string) {
 	if b := call[*Bought](ann, &Buy{Item: "ember"}); b.Light != 1 {
 		w.t.Fatalf("the bug is not there: ann bought %+v", b)
 	}
-	lost = c.path("lost.rec")
+	lost = c.Path("lost.rec")
 	doc.says("go run ./sample record get --actor player/ann -o lost.rec\n")
-	if text, code := c.run("record", "get", "--actor", "player/ann", "-o", lost); code != 0 {
+	if text, code := c.Run("record", "get", "--actor", "player/ann", "-o", lost); code != 0 {
 		w.t.Fatalf("exit code %d: %s", code, text)
 	}
 	doc.says("go run ./sample replay lost.rec\n")
-	debugger := c.command("replay", lost)
+	debugger := c.Command("replay", lost)
 	debugger.Stdin = strings.NewReader("run number 5103\nrun number 5103\ndiff\n")
 	seen, err := debugger.CombinedOutput()
 	for _, want := range []string{doc.says(`Buy {"item":"ember"} ?`), doc.says("== waits until this is durable"),
@@ -181,7 +181,7 @@ func (w *workshop) play(doc docPage) (lost string) {
 			w.t.Errorf("%v: the debugger does not show %q, but\n%s", err, want, seen)
 		}
 	}
-	up.stop()
+	up.Stop()
 	return lost
 }
 

@@ -16,7 +16,7 @@ import (
 // recordings reads what the nodes of a cluster have recorded, as one.
 func (c *realCluster) recordings(pattern string) *record.Recording {
 	c.t.Helper()
-	files, err := filepath.Glob(filepath.Join(c.config.RecordDir(), pattern))
+	files, err := filepath.Glob(filepath.Join(c.Config.RecordDir(), pattern))
 	if err != nil || len(files) == 0 {
 		c.t.Fatalf("there are no recordings %s (%v)", pattern, err)
 	}
@@ -48,16 +48,16 @@ func (c *realCluster) verified(app node.App, r *record.Recording) replay.Verifie
 func TestWhatAMeadowDidIsDoneAgain(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t)})
-	if text, code := c.run("record", "start", "--all"); code != 0 {
+	if text, code := c.Run("record", "start", "--all"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, text)
 	}
-	up := c.up()
+	up := c.Up()
 	w := c.fly(4)
 	botsPlay(t, c)
-	c.restarted(c.kill("game-2")) // whoever lived there goes on on game-1
+	c.Restarted(c.Kill("game-2")) // whoever lived there goes on on game-1
 	w.goesOn("after a death", time.Now())
 	w.stop()
-	up.stop()
+	up.Stop()
 
 	all := c.recordings("*.rec")
 	if v := c.verified(App, all); v.Steps < 500 || v.Checks < 10 || v.Actors < 30 {
@@ -76,8 +76,8 @@ func TestWhatAMeadowDidIsDoneAgain(t *testing.T) {
 	if moved == "" {
 		t.Fatal("no pilot was recorded on both nodes")
 	}
-	file := c.path("moved.rec")
-	if text, code := c.run("record", "get", "--actor", "player/"+moved, "-o", file); code != 0 {
+	file := c.Path("moved.rec")
+	if text, code := c.Run("record", "get", "--actor", "player/"+moved, "-o", file); code != 0 {
 		t.Fatalf("exit code %d: %s", code, text)
 	}
 	one, err := record.Read(file)
@@ -100,7 +100,7 @@ http = "127.0.0.1:9480"
 roles = ["game"]
 count = 2
 `})
-	up := c.up()
+	up := c.Up()
 	doors := c.doors()
 	for i := range 6 {
 		s := speak(t, doors[i%len(doors)])
@@ -111,19 +111,19 @@ count = 2
 		s.refused(211, `{}`, actors.Panicked)
 	}
 	await(t, patience, "the flight recorders to have written", func() error {
-		files, err := filepath.Glob(filepath.Join(c.config.RecordDir(), "*.rec"))
+		files, err := filepath.Glob(filepath.Join(c.Config.RecordDir(), "*.rec"))
 		if err == nil && len(files) == 0 {
 			err = fmt.Errorf("no file yet")
 		}
 		return err
 	})
-	up.stop()
+	up.Stop()
 	r := c.recordings("*.rec")
 	if v := c.verified(rude, r); v.Panics == 0 || v.Steps < 6 {
 		t.Errorf("verified %+v", v)
 	}
 	told := new(listener)
-	files, _ := filepath.Glob(filepath.Join(c.config.RecordDir(), "*.rec"))
+	files, _ := filepath.Glob(filepath.Join(c.Config.RecordDir(), "*.rec"))
 	replay.File(told, rude, files[0])
 	if text := strings.Join(told.errors, "\n"); !strings.Contains(text, "stumble still panicked") {
 		t.Errorf("replay says %q", text)

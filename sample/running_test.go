@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/admin"
+	"github.com/fireflyrt/firefly/cluster/clustertest"
 )
 
 func TestOnARunningMeadow(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t), prices: pricesWithEmberAt(10)})
-	up := c.up()
+	up := c.Up()
 	w := c.fly(4)
 	answersOfTheMeadow(t, c)
 	newPrices(t, w)
@@ -28,7 +29,7 @@ func TestOnARunningMeadow(t *testing.T) {
 	w.faultless("on a running meadow")
 	botsPlay(t, c)
 	botsComplain(t, c)
-	up.stop()
+	up.Stop()
 }
 
 func pricesWithEmberAt(sparks int) string {
@@ -41,22 +42,22 @@ func newPrices(t *testing.T, w *crew) {
 	w.onBothGames(t)
 	w.sell(t, 10)
 	saved := time.Now()
-	w.write(file, pricesWithEmberAt(7))
+	w.Write(file, pricesWithEmberAt(7))
 	w.sell(t, 7)
 	t.Logf("a new price held everywhere after %v", time.Since(saved).Round(time.Millisecond))
 
-	w.write(file, "item,name,light,sparks\nember,Ember,1,8\nstar,Fallen Star,50,500\n")
+	w.Write(file, "item,name,light,sparks\nember,Ember,1,8\nstar,Fallen Star,50,500\n")
 	fault := regexp.MustCompile(`level=(WARN|ERROR) .*prices\.csv:3:\d+`)
 	for _, name := range []string{"game-1", "game-2"} {
 		await(t, 5*time.Second, name+" to log where the table is wrong", func() error {
-			if !fault.MatchString(w.log(name)) {
-				return errors.New(lastLines(w.log(name), 3))
+			if !fault.MatchString(w.Log(name)) {
+				return errors.New(clustertest.LastLines(w.Log(name), 3))
 			}
 			return nil
 		})
 	}
 	w.sell(t, 7)
-	w.write(file, pricesWithEmberAt(9))
+	w.Write(file, pricesWithEmberAt(9))
 	w.sell(t, 9)
 }
 
@@ -66,7 +67,7 @@ func (w *crew) onBothGames(t *testing.T) {
 	await(t, patience, "players on both game nodes", func() error {
 		for _, name := range []string{"game-1", "game-2"} {
 			r := admin.Report{}
-			if err := w.node(name).Report(t.Context(), &r); err != nil {
+			if err := w.Node(name).Report(t.Context(), &r); err != nil {
 				return err
 			}
 			if r.Kinds["player"] == 0 {
@@ -117,7 +118,7 @@ func page(t *testing.T, url string) (status int, text string) {
 
 func seenFromOutside(t *testing.T, w *crew) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	for _, n := range w.config.Nodes {
+	for _, n := range w.Config.Nodes {
 		if n.HTTP == "" {
 			continue
 		}
@@ -128,9 +129,9 @@ func seenFromOutside(t *testing.T, w *crew) {
 			}
 		}
 	}
-	at := "http://" + w.config.With("admin")[0].HTTP
+	at := "http://" + w.Config.With("admin")[0].HTTP
 	for path, want := range map[string]string{"/": "Meadow", "/admin/": "<html",
-		"/play.json": "ws://" + w.config.With("gate")[0].WS} {
+		"/play.json": "ws://" + w.Config.With("gate")[0].WS} {
 		if status, text := page(t, at+path); status != http.StatusOK || !strings.Contains(text, want) {
 			t.Errorf("%s: %d %.200s", path, status, text)
 		}
@@ -188,7 +189,7 @@ type botReport struct {
 }
 
 func botsPlay(t *testing.T, c *realCluster) {
-	text, code := c.run("bots", "-n", "30", "-for", "2s", "--json")
+	text, code := c.Run("bots", "-n", "30", "-for", "2s", "--json")
 	var r botReport
 	if err := json.Unmarshal([]byte(text), &r); err != nil || code != 0 {
 		t.Fatalf("exit code %d, %v\n%s", code, err, text)
@@ -197,7 +198,7 @@ func botsPlay(t *testing.T, c *realCluster) {
 		r.Errors+r.Unanswered+r.Crossed != 0 {
 		t.Errorf("%+v", r)
 	}
-	if text, code := c.run("bots", "-n", "5", "-for", "300ms"); code != 0 || !strings.Contains(text, "messages/s") ||
+	if text, code := c.Run("bots", "-n", "5", "-for", "300ms"); code != 0 || !strings.Contains(text, "messages/s") ||
 		!strings.Contains(text, "p99") || !strings.Contains(text, "errors 0, unanswered 0, crossed 0") {
 		t.Errorf("exit code %d\n%s", code, text)
 	}
@@ -205,7 +206,7 @@ func botsPlay(t *testing.T, c *realCluster) {
 
 // botsComplain kills the gate that the bots play through.
 func botsComplain(t *testing.T, c *realCluster) {
-	gate := c.node("gate-1")
+	gate := c.Node("gate-1")
 	before := 0
 	await(t, patience, "the gate to have noticed that the bots before have gone", func() error {
 		r := admin.Report{}
@@ -215,7 +216,7 @@ func botsComplain(t *testing.T, c *realCluster) {
 		}
 		return err
 	})
-	bots := c.command("bots", "-n", "10", "-for", "20s", "--json")
+	bots := c.Command("bots", "-n", "10", "-for", "20s", "--json")
 	var out strings.Builder
 	bots.Stdout = &out
 	if err := bots.Start(); err != nil {
@@ -231,12 +232,12 @@ func botsComplain(t *testing.T, c *realCluster) {
 		}
 		return nil
 	})
-	c.kill("gate-1")
+	c.Kill("gate-1")
 	_ = bots.Wait() // its exit code is looked at
 	var r botReport
 	if err := json.Unmarshal([]byte(out.String()), &r); err != nil || bots.ProcessState.ExitCode() != 1 ||
 		r.Errors == 0 || len(r.First) == 0 {
 		t.Errorf("exit code %d, %v, %s", bots.ProcessState.ExitCode(), err, out.String())
 	}
-	c.restarted(gate)
+	c.Restarted(gate)
 }
