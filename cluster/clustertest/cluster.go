@@ -77,7 +77,8 @@ func New(t testing.TB, g Game) *Cluster {
 	for name, text := range g.Files {
 		c.Write(name, text)
 	}
-	if c.Config, err = node.Parse(c.Path("runtime.toml"), []byte(c.Read(c.Path("runtime.toml"))), c.lookup, nil); err != nil {
+	file := c.Path("runtime.toml")
+	if c.Config, err = node.Parse(file, []byte(c.Read(file)), c.lookup, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.clear)
