@@ -58,6 +58,7 @@ func newCell[T any](p *Props, name string, stored bool, steps []Migration) *Cell
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[T]())
 		p.checkSteps(name, steps)
+		storing[T](p, name, false, stored, steps)
 	}
 	p.addCell(c, stored)
 	return c

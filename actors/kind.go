@@ -128,6 +128,8 @@ type table struct {
 	handlers  int
 	cells     map[string]bool
 	redactors map[string]*wire.Redactor // by cell
+	forms     map[string]storedForm     // of stored cells, by name
+	indexes   []Index
 	stored    bool
 	errs      []error
 }
@@ -141,7 +143,8 @@ type entry struct {
 
 func newTable(k KindName, messages wire.Catalogue) *table {
 	return &table{kind: k, messages: messages, byNumber: map[uint32]*entry{},
-		byType: map[reflect.Type]*entry{}, cells: map[string]bool{}, redactors: map[string]*wire.Redactor{}}
+		byType: map[reflect.Type]*entry{}, cells: map[string]bool{}, redactors: map[string]*wire.Redactor{},
+		forms: map[string]storedForm{}}
 }
 
 // declare adds the next handler, for messages of type m (a pointer) with results of type r (nil: none).

@@ -67,6 +67,7 @@ func newMap[K cmp.Ordered, V any](p *Props, name string, stored bool, steps []Mi
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[V]())
 		p.checkSteps(name, steps)
+		storing[V](p, name, true, stored, steps)
 		if strings.ContainsAny(name, "/\x00") {
 			p.table.refuse("cell %q: no slash in a name", name)
 		}
