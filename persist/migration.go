@@ -7,61 +7,94 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 )
 
 // The migrations of the tables that every game has. Tables of kinds are made when their kind is
-// first seen; what is in them migrates cell by cell, when an entity is loaded.
+// first seen; what is in them migrates cell by cell, when an entity is loaded or in bulk.
 //
 //go:embed migration
 var migrations embed.FS
 
-// gooseTable is where goose keeps which migrations were done.
+// gooseTable is where goose keeps which of the runtime's migrations were done.
 const gooseTable = "firefly_migration"
 
 // migrateLock is how long one node waits for another that migrates, in seconds.
 const migrateLock = 30
 
-// migrate brings the database to the newest version. On MySQL nodes take turns by a named lock
-// that ends with its connection; SQLite's one writer belongs to one process.
-func migrate(ctx context.Context, dialect string, db *sql.DB) (err error) {
-	if dialect == "mysql" {
-		unlock, err := lockMigration(ctx, db)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, unlock()) }()
-	}
-	files, err := fs.Sub(migrations, "migration/"+dialect)
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.Dialect(dialect), db, files,
-		goose.WithTableName(gooseTable), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	_, err = p.Up(ctx)
-	return err
-}
-
-func lockMigration(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
-	conn, err := db.Conn(ctx)
+// planFiles plans the migrations that stand in files and were not done yet.
+func (s *server) planFiles(ctx context.Context, now map[string]heldTable) ([]step, error) {
+	files, err := fs.Sub(migrations, "migration/"+s.dialect.name)
 	if err != nil {
 		return nil, err
 	}
-	var got sql.NullInt64
-	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT(DATABASE(), '.firefly'), ?)",
-		migrateLock).Scan(&got)
-	if err == nil && got.Int64 != 1 {
-		err = fmt.Errorf("another node has been migrating for %d s", migrateLock)
-	}
+	return s.planGoose(ctx, now, files, gooseTable)
+}
+
+// planGoose plans one set of files, of which the table says what was done. Goose itself is asked
+// only when there is something to do, because it makes that table when it is asked.
+func (s *server) planGoose(ctx context.Context, now map[string]heldTable, files fs.FS, table string,
+) ([]step, error) {
+	p, err := goose.NewProvider(goose.Dialect(s.dialect.name), s.patient, files,
+		goose.WithTableName(table), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, err
+	}
+	var done []string
+	if _, made := now[table]; made {
+		err := each(ctx, s.patient, "SELECT version_id, '', '' FROM "+table+" WHERE is_applied",
+			func(version, _, _ string) { done = append(done, version) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	var steps []step
+	for _, f := range p.ListSources() {
+		if slices.Contains(done, fmt.Sprint(f.Version)) {
+			continue
+		}
+		steps = append(steps, step{"do the migration " + f.Path, func(ctx context.Context) error {
+			_, err := p.UpByOne(ctx)
+			return err
+		}})
+	}
+	return steps, nil
+}
+
+// alone does f while nobody else migrates. On MySQL nodes take turns by a named lock that ends with
+// its connection; SQLite's one writer belongs to one process, and its statements wait for those of
+// another.
+func (s *server) alone(ctx context.Context, f func() error) (err error) {
+	if s.dialect.name != "mysql" {
+		return f()
+	}
+	unlock, got, err := lockMigration(ctx, s.patient)
+	switch {
+	case err != nil:
+		return s.fail("take the lock of the schema", err)
+	case !got:
+		return fmt.Errorf("persist: another process has been migrating for %d s: %w", migrateLock, ErrContended)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	return f()
+}
+
+// lockMigration takes the lock, unless another keeps it for too long.
+func lockMigration(ctx context.Context, db *sql.DB) (unlock func() error, got bool, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	var answer sql.NullInt64
+	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT(DATABASE(), '.firefly'), ?)",
+		migrateLock).Scan(&answer)
+	if err != nil || answer.Int64 != 1 {
+		return nil, false, errors.Join(err, conn.Close())
 	}
 	return func() error {
 		_, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(CONCAT(DATABASE(), '.firefly'))")
 		return errors.Join(err, conn.Close())
-	}, nil
+	}, true, nil
 }

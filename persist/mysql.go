@@ -22,6 +22,7 @@ const (
 	mysqlAnswer  = 15 * time.Second // for one answer; the server ends a lock wait after 5 s
 	mysqlPacket  = 16 << 20         // bytes that the server must take at once: MaxChange, escaped
 	mysqlIdleFor = time.Minute
+	mysqlLockFor = "30" // seconds that work on a table waits for those who use it, who then wait for it
 )
 
 // OpenMySQL opens a MySQL or MariaDB database, named as go-sql-driver names it:
@@ -56,7 +57,15 @@ func OpenMySQL(dsn string) (Database, error) {
 	db.SetMaxOpenConns(mysqlConns)
 	db.SetMaxIdleConns(mysqlConns)
 	db.SetConnMaxIdleTime(mysqlIdleFor)
-	return &server{dialect: mysqlDialect(), write: db, read: db}, nil
+	c.ReadTimeout = 0 // an ALTER TABLE answers when it has been through all rows
+	c.Params["lock_wait_timeout"] = mysqlLockFor
+	if connector, err = mysql.NewConnector(c); err != nil {
+		return nil, errors.Join(fmt.Errorf("persist: dsn of the store: %w", err), db.Close())
+	}
+	patient := sql.OpenDB(isolated{connector})
+	patient.SetMaxIdleConns(1)
+	patient.SetConnMaxIdleTime(mysqlIdleFor)
+	return &server{dialect: mysqlDialect(), write: db, read: db, patient: patient}, nil
 }
 
 // isolated makes every connection REPEATABLE READ: the share locks on the fence rows depend on it.
@@ -88,6 +97,12 @@ func mysqlDialect() dialect {
 		settled: func(affected, rows int64) bool { return affected == 2*rows },
 		fate:    mysqlFate,
 		level:   mysqlLevel,
+		inspect: mysqlInspect,
+		column:  mysqlColumn,
+		// An index is known within its table.
+		indexName: func(_, column string) string { return column },
+		quote:     func(name string) string { return "`" + name + "`" },
+		dropIndex: func(quoted, table string) string { return "DROP INDEX " + quoted + " ON " + table },
 	}
 }
 

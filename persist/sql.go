@@ -21,6 +21,7 @@ type server struct {
 	dialect dialect
 	write   *sql.DB // what changes something
 	read    *sql.DB // what does not; may be the same
+	patient *sql.DB // what may take minutes: work on the schema; may be the same
 }
 
 // A dialect is where MySQL and SQLite differ.
@@ -36,6 +37,15 @@ type dialect struct {
 	fate func(error) error
 	// level reads the durability settings and says what they mean.
 	level func(context.Context, *sql.DB) (string, error)
+
+	// inspect reads which tables there are, with what mark their columns, and with which indexes.
+	inspect func(context.Context, *sql.DB) (map[string]heldTable, error)
+	// column defines a field's column, and says by which mark it is known.
+	column    func(actors.Index) (definition, mark string)
+	indexName func(table, column string) string
+	quote     func(name string) string
+	dropIndex func(quoted, table string) string
+	sparse    string // ends an index on due_at that leaves rows without it out
 }
 
 // jsonRow is a row on its way into the store. Parts of one entity repeat its fences, because the
@@ -63,39 +73,6 @@ type jsonClaim struct {
 }
 
 func holderText(h uint64) string { return fmt.Sprintf("%016x", h) }
-
-// Migrate implements Database.
-func (s *server) Migrate(ctx context.Context, schema Schema) error {
-	if err := migrate(ctx, s.dialect.name, s.write); err != nil {
-		return s.fail("migrate", err)
-	}
-	for _, k := range schema.Kinds {
-		table, err := tableName(k)
-		if err != nil {
-			return err
-		}
-		if _, err := s.write.ExecContext(ctx, s.dialect.table(table)); err != nil {
-			return s.fail("make table "+table, err)
-		}
-	}
-	return s.seed(ctx, schema)
-}
-
-// seed makes all fence rows beforehand: raising them then locks single rows and no gaps.
-func (s *server) seed(ctx context.Context, schema Schema) error {
-	var rows []jsonClaim
-	for _, role := range append([]string{KeeperRole}, schema.Roles...) {
-		for shard := range schema.Shards {
-			rows = append(rows, jsonClaim{Role: role, Shard: shard})
-		}
-	}
-	doc, err := encode(rows)
-	if err != nil {
-		return err
-	}
-	_, err = s.write.ExecContext(ctx, s.dialect.seed, doc)
-	return s.fail("make fences", err)
-}
 
 // Raise implements Database.
 func (s *server) Raise(ctx context.Context, claims []Claim) ([]uint64, error) {
@@ -292,10 +269,7 @@ func (s *server) Level(ctx context.Context) (string, error) {
 
 // Close implements Database.
 func (s *server) Close() error {
-	if s.read == s.write {
-		return s.write.Close()
-	}
-	return errors.Join(s.read.Close(), s.write.Close())
+	return errors.Join(s.read.Close(), s.write.Close(), s.patient.Close()) // twice is once
 }
 
 // fail says what was being done, and which of this package's errors it comes down to.

@@ -28,7 +28,7 @@ func OpenSQLite(path string) (Database, error) {
 		return nil, errors.Join(fmt.Errorf("persist: open %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(4)
-	s := &server{dialect: sqliteDialect(), write: write, read: read}
+	s := &server{dialect: sqliteDialect(), write: write, read: read, patient: write}
 	if err := write.Ping(); err != nil {
 		return nil, errors.Join(s.fail("open "+path, err), s.Close())
 	}
@@ -45,6 +45,13 @@ func sqliteDialect() dialect {
 		settled: func(affected, rows int64) bool { return affected == rows },
 		fate:    sqliteFate,
 		level:   sqliteLevel,
+		inspect: sqliteInspect,
+		column:  sqliteColumn,
+		// An index is known within the file. No two of these names are alike: a table's has no dot.
+		indexName: func(table, column string) string { return "index." + table + "." + column },
+		quote:     func(name string) string { return `"` + name + `"` },
+		dropIndex: func(quoted, _ string) string { return "DROP INDEX " + quoted },
+		sparse:    " WHERE due_at IS NOT NULL",
 	}
 }
 

@@ -35,13 +35,6 @@ type Database interface {
 	Close() error
 }
 
-// A Schema is what a database must hold: a table per kind, a fence per role and shard.
-type Schema struct {
-	Kinds  []actors.KindName
-	Roles  []string
-	Shards int
-}
-
 // KeeperRole is the role of the nodes that run keepers, and the role of the keepers' own fences.
 const KeeperRole = "persist"
 
