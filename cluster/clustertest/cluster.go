@@ -56,8 +56,8 @@ type Cluster struct {
 	ups     []*Up
 }
 
-// New makes a cluster of which nothing runs yet. At the test's end it kills what is left, and if the test has failed it
-// logs what `up` printed and how each node's log ends.
+// New makes a cluster of which nothing runs yet. At the test's end it kills what is left. The test fails if a
+// log tells of a data race; if it has failed, what `up` printed and how each node's log ends is in its own.
 func New(t testing.TB, g Game) *Cluster {
 	t.Helper()
 	slots <- struct{}{}
@@ -272,13 +272,18 @@ func (c *Cluster) clear() {
 		}
 		syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended just now
 	}
+	logs, _ := filepath.Glob(filepath.Join(c.Config.LogDir(), "*.log"))
+	for _, log := range logs {
+		if text := c.Read(log); strings.Contains(text, "DATA RACE") {
+			c.t.Errorf("%s holds a data race:\n%s", filepath.Base(log), text)
+		}
+	}
 	if !c.t.Failed() {
 		return
 	}
 	for _, u := range c.ups {
 		c.t.Logf("up printed:\n%s", u.Text())
 	}
-	logs, _ := filepath.Glob(filepath.Join(c.Config.LogDir(), "*.log"))
 	for _, log := range logs {
 		c.t.Logf("the end of %s:\n%s", filepath.Base(log), LastLines(c.Read(log), 25))
 	}
