@@ -14,8 +14,11 @@ import (
 type Memory struct {
 	mu     sync.Mutex
 	tables map[actors.KindName]map[string]map[string]Part // by kind, id, part
+	due    map[actors.KindName]map[rowKey]Due             // rows with something in due_at
 	fences map[fenceKey]Fence
 }
+
+type rowKey struct{ id, part string }
 
 type fenceKey struct {
 	role  string
@@ -26,6 +29,7 @@ type fenceKey struct {
 func NewMemory() *Memory {
 	return &Memory{
 		tables: make(map[actors.KindName]map[string]map[string]Part),
+		due:    make(map[actors.KindName]map[rowKey]Due),
 		fences: make(map[fenceKey]Fence),
 	}
 }
@@ -81,8 +85,7 @@ func (m *Memory) Load(_ context.Context, ref actors.Ref) ([]Part, error) {
 func (m *Memory) Write(_ context.Context, b Batch) ([]Outcome, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	table, ok := m.tables[b.Kind]
-	if !ok {
+	if _, ok := m.tables[b.Kind]; !ok {
 		return nil, fmt.Errorf("persist: write %s: no table: %w", b.Kind, ErrRejected)
 	}
 	for _, c := range b.Changes {
@@ -101,7 +104,7 @@ func (m *Memory) Write(_ context.Context, b Batch) ([]Outcome, error) {
 		case !m.holds(b.Role, c.Shard, c.Owner):
 			outcomes[i] = OwnerFenced
 		default:
-			m.put(table, c)
+			m.put(b, c)
 			outcomes[i] = Written
 		}
 	}
@@ -113,7 +116,8 @@ func (m *Memory) holds(role string, shard int, f Fence) bool {
 	return f.Epoch != 0 && m.fences[fenceKey{role, shard}] == f
 }
 
-func (m *Memory) put(table map[string]map[string]Part, c Change) {
+func (m *Memory) put(b Batch, c Change) {
+	table := m.tables[b.Kind]
 	rows := table[c.ID]
 	if rows == nil {
 		rows = make(map[string]Part)
@@ -124,8 +128,57 @@ func (m *Memory) put(table map[string]map[string]Part, c Change) {
 		if old := rows[p.Name]; newer(p.Epoch, p.Version, old.Epoch, old.Version) {
 			p.Data, p.Box = slices.Clone(p.Data), slices.Clone(p.Box)
 			rows[p.Name] = p
+			m.note(b.Kind, Due{At: dueAt(p, b.At), ID: c.ID, Part: p.Name, Shard: c.Shard,
+				Epoch: p.Epoch, Version: p.Version})
 		}
 	}
+}
+
+// note remembers when a row is due, which a table would have an index for.
+func (m *Memory) note(kind actors.KindName, d Due) {
+	if m.due[kind] == nil {
+		m.due[kind] = make(map[rowKey]Due)
+	}
+	if key := (rowKey{d.ID, d.Part}); d.At == 0 {
+		delete(m.due[kind], key)
+	} else {
+		m.due[kind][key] = d
+	}
+}
+
+// Due implements Database.
+func (m *Memory) Due(_ context.Context, q Search) ([]Due, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.tables[q.Kind]; !ok {
+		return nil, fmt.Errorf("persist: search %s: no table: %w", q.Kind, ErrRejected)
+	}
+	var found []Due
+	for _, d := range m.due[q.Kind] {
+		if d.At <= q.Until && d.compare(q.After) > 0 && (d.Part != "") == q.Tombs &&
+			slices.Contains(q.Shards, d.Shard) {
+			found = append(found, d)
+		}
+	}
+	slices.SortFunc(found, Due.compare)
+	return found[:min(len(found), q.Limit)], nil
+}
+
+// Purge implements Database.
+func (m *Memory) Purge(_ context.Context, kind actors.KindName, tombs []Tomb) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	purged := 0
+	for _, t := range tombs {
+		p, is := m.tables[kind][t.ID][t.Part]
+		if is && t.Part != "" && p.Data == nil && p.Epoch == t.Epoch && p.Version == t.Version &&
+			m.holds(KeeperRole, t.Shard, t.Keeper) {
+			delete(m.tables[kind][t.ID], t.Part)
+			delete(m.due[kind], rowKey{t.ID, t.Part})
+			purged++
+		}
+	}
+	return purged, nil
 }
 
 // Level implements Database.

@@ -90,6 +90,7 @@ func mysqlDialect() dialect {
 		name:   "mysql",
 		table:  mysqlTable,
 		upsert: mysqlUpsert,
+		purge:  mysqlPurge,
 		raise:  mysqlRaise(),
 		seed:   mysqlSeed(),
 		// 1 for a row that is new, 2 for one that changed, 0 for one left out: only if all changed
@@ -98,6 +99,7 @@ func mysqlDialect() dialect {
 		fate:    mysqlFate,
 		level:   mysqlLevel,
 		inspect: mysqlInspect,
+		lock:    mysqlLock,
 		column:  mysqlColumn,
 		// An index is known within its table.
 		indexName: func(_, column string) string { return column },
@@ -158,6 +160,15 @@ STRAIGHT_JOIN firefly_fence o ON o.role = ? AND o.shard = v.shard
 	AND o.epoch = v.epoch AND o.holder = v.holder
 LOCK IN SHARE MODE
 ON DUPLICATE KEY UPDATE ` + set.String()
+}
+
+// mysqlPurge: what a statement that writes reads of other tables, it locks; so a raise waits for it.
+func mysqlPurge(table string) string {
+	return `DELETE t FROM ` + mysqlRows() + ` v
+STRAIGHT_JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.shard
+	AND k.epoch = v.keeper_epoch AND k.holder = v.keeper_holder
+STRAIGHT_JOIN ` + table + ` t ON t.id = v.id AND t.part = v.part
+WHERE t.part <> '' AND t.data IS NULL AND t.epoch = v.epoch AND t.version = v.version`
 }
 
 func mysqlRaise() string {

@@ -2,6 +2,7 @@ package persist
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -29,6 +30,7 @@ type dialect struct {
 	name   string
 	table  func(table string) string // makes a kind's table if there is none
 	upsert func(table string) string // parameters: updated_at, rows in JSON, role
+	purge  func(table string) string // parameter: tombstones in JSON
 	raise  string                    // parameter: claims in JSON
 	seed   string                    // parameter: claims in JSON; makes rows that nobody holds
 	// settled reports that the count of affected rows alone proves every one of rows written.
@@ -45,7 +47,9 @@ type dialect struct {
 	indexName func(table, column string) string
 	quote     func(name string) string
 	dropIndex func(quoted, table string) string
-	sparse    string // ends an index on due_at that leaves rows without it out
+	// lock takes the lock of those who change the schema; got is false when another kept it too long.
+	lock   func(context.Context, *sql.DB) (unlock func() error, got bool, err error)
+	sparse string // ends an index on due_at that leaves rows without it out
 }
 
 // jsonRow is a row on its way into the store. Parts of one entity repeat its fences, because the
@@ -170,7 +174,9 @@ func (s *server) Load(ctx context.Context, ref actors.Ref) ([]Part, error) {
 		if err := rows.Scan(&p.Name, &p.Epoch, &p.Version, &data, &box, &due); err != nil {
 			return nil, s.fail(doing, err)
 		}
-		p.Data, p.Box, p.DueAt = data, box, due.Int64
+		if p.Data, p.Box = data, box; p.Name == "" {
+			p.DueAt = due.Int64
+		}
 		parts = append(parts, p)
 	}
 	return parts, s.fail(doing, rows.Err())
@@ -289,18 +295,18 @@ func jsonRows(b Batch) []jsonRow {
 			Epoch: c.Owner.Epoch, Holder: holderText(c.Owner.Holder),
 			KeeperEpoch: c.Keeper.Epoch, KeeperHolder: holderText(c.Keeper.Holder)}
 		for _, p := range c.Parts {
-			row.Part, row.Version, row.DueAt = p.Name, p.Version, p.DueAt
+			row.Part, row.Version, row.DueAt = p.Name, p.Version, dueAt(p, b.At)
 			row.Data, row.Box = textOf(p.Data), textOf(p.Box)
 			rows = append(rows, row)
 		}
 	}
-	slices.SortFunc(rows, func(a, b jsonRow) int {
-		if c := strings.Compare(a.ID, b.ID); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Part, b.Part)
-	})
+	slices.SortFunc(rows, jsonRow.compare)
 	return rows
+}
+
+// compare orders by key.
+func (r jsonRow) compare(o jsonRow) int {
+	return cmp.Or(strings.Compare(r.ID, o.ID), strings.Compare(r.Part, o.Part))
 }
 
 // textOf is a text for a column; nil stands for NULL.

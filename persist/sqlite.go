@@ -28,24 +28,26 @@ func OpenSQLite(path string) (Database, error) {
 		return nil, errors.Join(fmt.Errorf("persist: open %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(4)
-	s := &server{dialect: sqliteDialect(), write: write, read: read, patient: write}
+	s := &server{dialect: sqliteDialect(path), write: write, read: read, patient: write}
 	if err := write.Ping(); err != nil {
 		return nil, errors.Join(s.fail("open "+path, err), s.Close())
 	}
 	return s, nil
 }
 
-func sqliteDialect() dialect {
+func sqliteDialect(path string) dialect {
 	return dialect{
 		name:    "sqlite3",
 		table:   sqliteTable,
 		upsert:  sqliteUpsert,
+		purge:   sqlitePurge,
 		raise:   sqliteRaise,
 		seed:    sqliteSeed,
 		settled: func(affected, rows int64) bool { return affected == rows },
 		fate:    sqliteFate,
 		level:   sqliteLevel,
 		inspect: sqliteInspect,
+		lock:    sqliteLock(path),
 		column:  sqliteColumn,
 		// An index is known within the file. No two of these names are alike: a table's has no dot.
 		indexName: func(table, column string) string { return "index." + table + "." + column },
@@ -81,6 +83,18 @@ WHERE true
 ON CONFLICT (id, part) DO UPDATE SET shard = excluded.shard, data = excluded.data,
 	box = excluded.box, due_at = excluded.due_at, updated_at = excluded.updated_at, version = excluded.version, epoch = excluded.epoch
 WHERE (excluded.epoch, excluded.version) > (epoch, version)`
+}
+
+// sqlitePurge finds the rows by key first: a comparison of more than the key would try all ids with
+// all parts.
+func sqlitePurge(table string) string {
+	return `DELETE FROM ` + table + ` WHERE (id, part) IN (
+SELECT t.id, t.part FROM json_each(?1) v
+CROSS JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.value ->> '$.shard'
+	AND k.epoch = v.value ->> '$.keeper_epoch' AND k.holder = v.value ->> '$.keeper_holder'
+CROSS JOIN ` + table + ` t ON t.id = v.value ->> '$.id' AND t.part = v.value ->> '$.part'
+	AND t.epoch = v.value ->> '$.epoch' AND t.version = v.value ->> '$.version'
+WHERE t.part <> '' AND t.data IS NULL)`
 }
 
 const sqliteRaise = `INSERT INTO firefly_fence (role, shard, epoch, holder)

@@ -28,6 +28,12 @@ type Database interface {
 	// same or a newer (epoch, version) is left as it is and counts as written: what was written
 	// once may be written again.
 	Write(ctx context.Context, b Batch) ([]Outcome, error)
+	// Due lists rows that are due, in order of time, id and part.
+	Due(ctx context.Context, q Search) ([]Due, error)
+	// Purge removes tombstones in one autocommit statement and returns how many: those that are
+	// still what they were when they were found (same epoch, same version, deleted), and whose
+	// keeper's fence holds.
+	Purge(ctx context.Context, kind actors.KindName, tombs []Tomb) (int, error)
 	// Level says in a sentence what being written means with the settings that the server has now.
 	// It goes to the server each time, and so tells also whether there is one.
 	Level(ctx context.Context) (string, error)

@@ -149,6 +149,24 @@ func (s statements) Load(ctx context.Context, ref actors.Ref) ([]persist.Part, e
 	return parts, err
 }
 
+// Due implements persist.Database.
+func (s statements) Due(ctx context.Context, q persist.Search) ([]persist.Due, error) {
+	if s.isDown() || !s.travel() {
+		return nil, fmt.Errorf("replay: search %s: %w", q.Kind, persist.ErrDown)
+	}
+	return s.rows.Due(ctx, q)
+}
+
+// Purge implements persist.Database.
+func (s statements) Purge(ctx context.Context, kind actors.KindName, tombs []persist.Tomb) (n int, err error) {
+	err = s.statement("purge", func() (err error) {
+		n, err = s.rows.Purge(ctx, kind, tombs)
+		s.w.observe("store purge %s %d of %d %v", kind, n, len(tombs), err)
+		return err
+	})
+	return n, err
+}
+
 // Level implements persist.Database.
 func (s statements) Level(ctx context.Context) (string, error) {
 	if s.isDown() || !s.travel() {
