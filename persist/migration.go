@@ -63,26 +63,21 @@ func (s *server) planGoose(ctx context.Context, now map[string]heldTable, files 
 	return steps, nil
 }
 
-// alone does f while nobody else migrates. On MySQL nodes take turns by a named lock that ends with
-// its connection; SQLite's one writer belongs to one process, and its statements wait for those of
-// another.
+// alone does f while no other process works on the schema.
 func (s *server) alone(ctx context.Context, f func() error) (err error) {
-	if s.dialect.name != "mysql" {
-		return f()
-	}
-	unlock, got, err := lockMigration(ctx, s.patient)
+	unlock, got, err := s.dialect.lock(ctx, s.patient)
 	switch {
 	case err != nil:
 		return s.fail("take the lock of the schema", err)
 	case !got:
-		return fmt.Errorf("persist: another process has been migrating for %d s: %w", migrateLock, ErrContended)
+		return fmt.Errorf("persist: another process has worked on the schema for %d s: %w", migrateLock, ErrContended)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	return f()
 }
 
-// lockMigration takes the lock, unless another keeps it for too long.
-func lockMigration(ctx context.Context, db *sql.DB) (unlock func() error, got bool, err error) {
+// mysqlLock takes a named lock that ends with its connection, unless another keeps it for too long.
+func mysqlLock(ctx context.Context, db *sql.DB) (unlock func() error, got bool, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, false, err
