@@ -44,11 +44,14 @@ func TestEveryDatabaseKeepsItsSchema(t *testing.T) {
 
 func inYards(t *testing.T, driver string, open func(string) (persist.Database, error), source func(*testing.T) string) {
 	for name, test := range map[string]func(*yard){
-		"an operator finds entities by their tagged fields": taggedFields,
-		"no odd value refuses a write":                      oddValues,
-		"a column follows its field":                        columnFollows,
-		"what is lacking is said before it is done":         lacking,
-		"many nodes may migrate at once":                    manyMigrate,
+		"an operator finds entities by their tagged fields":      taggedFields,
+		"no odd value refuses a write":                           oddValues,
+		"a column follows its field":                             columnFollows,
+		"what is lacking is said before it is done":              lacking,
+		"many nodes may migrate at once":                         manyMigrate,
+		"cells migrate in bulk, and go on where they were ended": statesInBulk,
+		"cells migrate beside their owners":                      statesBeside,
+		"cells of any size and key migrate":                      statesOfAnySize,
 	} {
 		t.Run(name, func(t *testing.T) {
 			y, from := &yard{T: t, isSQLite: driver == "sqlite"}, source(t)
