@@ -21,13 +21,16 @@ type Limits struct {
 	PendingRows  int           // not yet durable; beyond, requests are told STORE_BEHIND
 	PendingBytes int           // likewise
 	Waiting      int           // requests that wait at one keeper; beyond, they are told OVERLOADED
-	CacheBytes   int64         // of clean images
+	CacheBytes   int64         // of clean images and rows
+	AnswerRows   int           // rows of a Table that one answer holds; beyond, ROW_TOO_MANY
+	AnswerBytes  int           // bytes of them, likewise
 }
 
 // DefaultLimits are the limits of a node whose configuration says nothing.
 func DefaultLimits() Limits {
 	return Limits{Writers: 2, BatchRows: 256, BatchBytes: 1 << 20, Gather: 50 * time.Millisecond,
-		PendingRows: 200_000, PendingBytes: 256 << 20, Waiting: 10_000, CacheBytes: 64 << 20}
+		PendingRows: 200_000, PendingBytes: 256 << 20, Waiting: 10_000, CacheBytes: 64 << 20,
+		AnswerRows: 1000, AnswerBytes: 4 << 20}
 }
 
 func (l Limits) orDefault() Limits {
@@ -39,6 +42,8 @@ func (l Limits) orDefault() Limits {
 	l.PendingRows = cmp.Or(l.PendingRows, d.PendingRows)
 	l.PendingBytes = cmp.Or(l.PendingBytes, d.PendingBytes)
 	l.Waiting = cmp.Or(l.Waiting, d.Waiting)
+	l.AnswerRows = cmp.Or(l.AnswerRows, d.AnswerRows)
+	l.AnswerBytes = cmp.Or(l.AnswerBytes, d.AnswerBytes)
 	l.CacheBytes = max(cmp.Or(l.CacheBytes, d.CacheBytes), 0)
 	return l
 }
@@ -50,6 +55,7 @@ type Options struct {
 	Kinds       map[actors.KindName]string // what is kept, and the role where it lives
 	Clock       actors.Clock
 	Scheduler   actors.Scheduler
+	Tables      map[string]*Mapping // that rows are kept of, by name
 	Log         *slog.Logger
 	Limits      Limits
 }
@@ -63,6 +69,9 @@ type Archive struct {
 	writers  *writers
 	raiser   *raiser
 	cache    *cache
+
+	rowWriters *rowWriters
+	ids        *ids
 
 	mu      sync.Mutex
 	keepers map[int]*keeper // the newest of each shard
@@ -91,6 +100,10 @@ func NewArchive(o Options) (*Archive, error) {
 	a.writers = &writers{db: o.Database, clock: o.Clock, work: a.work,
 		health: a.health, counters: &a.counters, limits: o.Limits}
 	a.raiser = &raiser{db: o.Database, work: a.work, health: a.health, counters: &a.counters}
+	a.rowWriters = &rowWriters{db: o.Database, work: a.work,
+		health: a.health, counters: &a.counters, limits: o.Limits}
+	a.ids = &ids{db: o.Database, work: a.work, health: a.health, counters: &a.counters,
+		blocks: make(map[string]*block)}
 	a.health.up = a.writers.wake
 	return a, nil
 }

@@ -282,6 +282,7 @@ func (k *keeper) lost() {
 		}
 		e.waiting = nil
 	}
+	k.rows.lost()
 }
 
 // setAside: the store will never take this change.

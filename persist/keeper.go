@@ -36,6 +36,7 @@ type keeper struct {
 	stopped  func()
 	oldestAt atomic.Int64 // Unix nanoseconds of the oldest pending change; 0: nothing is pending
 	retired  atomic.Bool
+	rows     *rowKeeper
 	held     struct{ rows, bytes atomic.Int64 } // its share of what the node has pending
 }
 
@@ -49,8 +50,10 @@ type owner struct {
 }
 
 func newKeeper(a *Archive, r actors.Runner) *keeper {
-	return &keeper{archive: a, runner: r, shard: r.Tenure().Shard,
+	k := &keeper{archive: a, runner: r, shard: r.Tenure().Shard,
 		owners: make(map[string]*owner), entities: make(map[actors.Ref]*entity)}
+	k.rows = newRowKeeper(k)
+	return k
 }
 
 // Receive implements actors.Receiver.
@@ -88,6 +91,16 @@ func (k *keeper) dispatch(e *actors.Envelope) {
 		if err = read(e, m); err == nil {
 			k.save(e, m)
 		}
+	case NumberRowAsk:
+		m := new(RowAsk)
+		if err = read(e, m); err == nil {
+			err = k.rows.ask(e, m)
+		}
+	case NumberRowsFind:
+		m := new(RowsFind)
+		if err = read(e, m); err == nil {
+			err = k.rows.find(e, m)
+		}
 	default:
 		err = actors.UnknownNumber.Refuse("a keeper does not handle number %d", e.Number)
 	}
@@ -120,7 +133,7 @@ func (k *keeper) raised(number uint64, err error) {
 		for _, e := range early {
 			k.refuse(e, actors.StoreUnavailable, fmt.Sprintf("the shard's fence: %v", err))
 		}
-		if k.raising = k.pending > 0; k.raising {
+		if k.raising = k.pending > 0 || k.rows.busy(); k.raising {
 			k.after(retryAfter, k.ask)
 		}
 		return
@@ -128,6 +141,7 @@ func (k *keeper) raised(number uint64, err error) {
 	k.raising = false
 	k.fence = Fence{Epoch: number, Holder: k.archive.o.Incarnation}
 	k.handAll()
+	k.rows.resume()
 	for _, e := range early {
 		k.Receive(e)
 	}
@@ -199,7 +213,7 @@ func (k *keeper) Stop(done func()) {
 
 // mayStop ends the keeper when there is nothing left to write, or it is not its to write.
 func (k *keeper) mayStop() {
-	if k.stopped == nil || k.pending > 0 && (k.fence.Epoch != 0 || k.raising) {
+	if k.stopped == nil || (k.pending > 0 || k.rows.busy()) && (k.fence.Epoch != 0 || k.raising) {
 		return
 	}
 	if k.pending > 0 {
@@ -216,6 +230,7 @@ func (k *keeper) Lost() {
 	for _, e := range k.sorted() {
 		k.archive.writers.withdraw(e.parcel)
 	}
+	k.rows.lost()
 	k.retire()
 }
 

@@ -16,6 +16,8 @@ type Memory struct {
 	tables map[actors.KindName]map[string]map[string]Part // by kind, id, part
 	due    map[actors.KindName]map[rowKey]Due             // rows with something in due_at
 	fences map[fenceKey]Fence
+	rows   map[string]map[string]Values // of Tables, by table and key
+	ids    map[string]uint64            // the next of each Table
 }
 
 type rowKey struct{ id, part string }
@@ -31,6 +33,8 @@ func NewMemory() *Memory {
 		tables: make(map[actors.KindName]map[string]map[string]Part),
 		due:    make(map[actors.KindName]map[rowKey]Due),
 		fences: make(map[fenceKey]Fence),
+		rows:   make(map[string]map[string]Values),
+		ids:    make(map[string]uint64),
 	}
 }
 
@@ -46,6 +50,7 @@ func (m *Memory) Migrate(_ context.Context, s Schema) error {
 			m.tables[k] = make(map[string]map[string]Part)
 		}
 	}
+	m.makeTables(s.Tables)
 	return nil
 }
 

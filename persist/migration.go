@@ -33,6 +33,31 @@ func (s *server) planFiles(ctx context.Context, now map[string]heldTable) ([]ste
 	return s.planGoose(ctx, now, files, gooseTable)
 }
 
+// A Migration is a set of the game's own goose files: *.sql, or where databases want different ones, in the folders mysql
+// and sqlite3. They are done in the order of their numbers, each once.
+type Migration struct {
+	Name  string // letters, digits, _; which of them were done stands in the table migration_NAME
+	Files fs.FS
+}
+
+// planMigration plans a set of the game's own.
+func (s *server) planMigration(ctx context.Context, now map[string]heldTable, m Migration) ([]step, error) {
+	if err := identifier(m.Name); err != nil {
+		return nil, fmt.Errorf("persist: migrations %q: %w: %w", m.Name, ErrRejected, err)
+	}
+	files := m.Files
+	if sub, err := fs.Stat(files, s.dialect.name); err == nil && sub.IsDir() {
+		if files, err = fs.Sub(files, s.dialect.name); err != nil {
+			return nil, fmt.Errorf("persist: migrations %s: %w: %w", m.Name, ErrRejected, err)
+		}
+	}
+	steps, err := s.planGoose(ctx, now, files, "migration_"+m.Name)
+	if err != nil {
+		return nil, s.fail("look at the migrations of "+m.Name, err)
+	}
+	return steps, nil
+}
+
 // planGoose plans one set of files, of which the table says what was done. Goose itself is asked
 // only when there is something to do, because it makes that table when it is asked.
 func (s *server) planGoose(ctx context.Context, now map[string]heldTable, files fs.FS, table string,

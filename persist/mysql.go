@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/fireflyrt/firefly/actors"
 )
 
 // Bounds of the connections to a MySQL server.
@@ -48,6 +50,7 @@ func OpenMySQL(dsn string) (Database, error) {
 	}
 	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 	c.Params["innodb_lock_wait_timeout"] = "5"
+	c.Params["time_zone"] = "'+00:00'"
 	c.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
@@ -221,6 +224,23 @@ func mysqlFate(err error) error {
 		return ErrDown // the driver says so only when nothing was sent
 	}
 	return ErrUnclear
+}
+
+// mysqlBad are the refusals of values: out of range, of another form, too long, NULL, against a CHECK or a foreign key.
+var mysqlBad = [...]uint16{1048, 1216, 1217, 1264, 1292, 1364, 1365, 1366, 1406, 1451, 1452, 1690, 3140, 3819, 4025}
+
+// mysqlBlame finds the code of a Table's row that is refused; none: it is not the row's fault.
+func mysqlBlame(err error) actors.Code {
+	var e *mysql.MySQLError
+	switch {
+	case !errors.As(err, &e):
+		return ""
+	case e.Number == 1062 || e.Number == 1586:
+		return RowTaken
+	case slices.Contains(mysqlBad[:], e.Number):
+		return BadValue
+	}
+	return ""
 }
 
 func mysqlLevel(ctx context.Context, db *sql.DB) (string, error) {

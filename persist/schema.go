@@ -17,6 +17,9 @@ type Schema struct {
 	Roles   []string
 	Shards  int
 	Indexes map[actors.KindName][]actors.Index
+
+	Tables     []*Mapping  // that must be there; the migrations make them
+	Migrations []Migration // the game's own, in order
 }
 
 // Behind is the error of a database that does not hold what a Schema says: what Migrate would do.
@@ -59,6 +62,9 @@ func Missing(ctx context.Context, db Database, s Schema) (Behind, error) {
 	for _, todo := range steps {
 		missing = append(missing, todo.what)
 	}
+	if err == nil && len(missing) == 0 {
+		err = db.CheckTables(ctx, s.Tables)
+	}
 	return missing, err
 }
 
@@ -89,7 +95,7 @@ func (s *server) carryOut(ctx context.Context, schema Schema, told func(Step)) e
 				return s.fail(todo.what, err)
 			}
 		}
-		return nil
+		return s.CheckTables(ctx, schema.Tables)
 	})
 }
 
@@ -101,6 +107,13 @@ func (s *server) plan(ctx context.Context, schema Schema) ([]step, error) {
 	steps, err := s.planFiles(ctx, now)
 	if err != nil {
 		return nil, s.fail("look at the migrations", err)
+	}
+	for _, m := range schema.Migrations {
+		more, err := s.planMigration(ctx, now, m)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, more...)
 	}
 	for _, k := range schema.Kinds {
 		table, err := tableName(k)

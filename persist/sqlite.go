@@ -9,6 +9,8 @@ import (
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/fireflyrt/firefly/actors"
 )
 
 // OpenSQLite opens the embedded database: one file of one host, made when it is not there. Writes
@@ -125,6 +127,22 @@ func sqliteFate(err error) error {
 		return ErrUnclear
 	}
 	return ErrRejected
+}
+
+// sqliteBlame finds the code of a Table's row that is refused; none: it is not the row's fault.
+func sqliteBlame(err error) actors.Code {
+	var e *sqlite.Error
+	switch {
+	case !errors.As(err, &e):
+		return ""
+	case e.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY || e.Code() == lib.SQLITE_CONSTRAINT_UNIQUE ||
+		e.Code() == lib.SQLITE_CONSTRAINT_ROWID:
+		return RowTaken
+	case e.Code()&0xff == lib.SQLITE_CONSTRAINT || e.Code()&0xff == lib.SQLITE_MISMATCH ||
+		e.Code()&0xff == lib.SQLITE_TOOBIG:
+		return BadValue
+	}
+	return ""
 }
 
 func sqliteLevel(ctx context.Context, db *sql.DB) (string, error) {

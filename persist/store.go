@@ -12,6 +12,7 @@ import (
 // test holds them to it. Its methods block, may be called from many goroutines at once, and fail
 // only with the errors of this package (ErrDown and its like).
 type Database interface {
+	RowDatabase
 	// Migrate makes what the schema names and does not exist yet. Several nodes may do so at once.
 	Migrate(ctx context.Context, s Schema) error
 	// Raise takes fences over, in one statement: each number rises by one, and its holder becomes

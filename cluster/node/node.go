@@ -77,7 +77,7 @@ func neededRoles(b *Blueprint) []string {
 			roles = append(roles, b.Roles[k.Name])
 		}
 	}
-	if len(b.Stored) > 0 {
+	if len(b.Stored) > 0 || len(b.SQLTables) > 0 {
 		roles = append(roles, persist.KeeperRole)
 	}
 	slices.Sort(roles)
@@ -109,7 +109,7 @@ func (n *Node) makeSystem() (err error) {
 		}}
 	if n.self.Has(RolePersist) {
 		n.archive, err = persist.NewArchive(persist.Options{Database: n.parts.Database,
-			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Clock: n.parts.Clock,
+			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Tables: n.blueprint.SQLTables, Clock: n.parts.Clock,
 			Scheduler: n.parts.Scheduler, Log: n.parts.Log, Limits: n.config.Persist.Limits})
 		if err != nil {
 			return err

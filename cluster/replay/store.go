@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -167,6 +168,49 @@ func (s statements) Purge(ctx context.Context, kind actors.KindName, tombs []per
 	return n, err
 }
 
+// Rows implements persist.RowDatabase.
+func (s statements) Rows(ctx context.Context, q persist.RowQuery) ([]persist.Values, error) {
+	if s.isDown() || !s.travel() {
+		return nil, fmt.Errorf("replay: read rows of %s: %w", q.Table.Name, persist.ErrDown)
+	}
+	found, err := s.rows.Rows(ctx, q)
+	if !s.travel() {
+		return nil, fmt.Errorf("replay: read rows of %s: answer lost: %w", q.Table.Name, persist.ErrDown)
+	}
+	return found, err
+}
+
+// WriteRows implements persist.RowDatabase.
+func (s statements) WriteRows(ctx context.Context, b persist.RowBatch) ([]persist.RowOutcome, error) {
+	var got []persist.RowOutcome
+	err := s.statement("write rows", func() (err error) {
+		got, err = s.rows.WriteRows(ctx, b)
+		s.w.observe("store write rows%s -> %v", writtenRows(b), err)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return got, nil
+}
+
+// TakeIDs implements persist.RowDatabase.
+func (s statements) TakeIDs(ctx context.Context, m *persist.Mapping, n uint64) (uint64, error) {
+	var first uint64
+	err := s.statement("take ids", func() (err error) {
+		first, err = s.rows.TakeIDs(ctx, m, n)
+		s.w.observe("store take ids of %s -> %d %v", m.Name, first, err)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return first, nil
+}
+
+// CheckTables implements persist.RowDatabase: the World has done it.
+func (s statements) CheckTables(context.Context, []*persist.Mapping) error { return nil }
+
 // Level implements persist.Database.
 func (s statements) Level(ctx context.Context) (string, error) {
 	if s.isDown() || !s.travel() {
@@ -177,3 +221,20 @@ func (s statements) Level(ctx context.Context) (string, error) {
 
 // Close implements persist.Database: the rows outlive the node.
 func (s statements) Close() error { return nil }
+
+// writtenRows tells what a batch of rows says.
+func writtenRows(b persist.RowBatch) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, " of %s (%d %v)", b.Table.Name, b.Verb, b.Names)
+	for _, w := range b.Rows {
+		fmt.Fprintf(&s, " by %v", w.Keeper)
+		for _, text := range w.Values {
+			if text == nil {
+				s.WriteString(" NULL")
+				continue
+			}
+			fmt.Fprintf(&s, " %q", *text)
+		}
+	}
+	return s.String()
+}

@@ -85,7 +85,7 @@ func (s *Server) Restart() {
 	defer log.Close()
 	s.process = exec.Command("mariadbd", append(asRoot(), "--datadir="+s.dir, "--bind-address=127.0.0.1",
 		fmt.Sprintf("--port=%d", s.port), "--socket="+filepath.Join(s.dir, "s.sock"),
-		"--pid-file="+filepath.Join(s.dir, "m.pid"), "--skip-name-resolve", "--max-allowed-packet=64M")...)
+		"--pid-file="+filepath.Join(s.dir, "m.pid"), "--tmpdir="+s.dir, "--skip-name-resolve", "--max-allowed-packet=64M")...)
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
 		s.t.Fatalf("mariadbtest: %v", err)

@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE IF NOT EXISTS firefly_id (
+	name VARBINARY(64) NOT NULL,
+	next BIGINT UNSIGNED NOT NULL,
+	PRIMARY KEY (name)
+) ENGINE=InnoDB;

@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE IF NOT EXISTS firefly_id (
+	name TEXT NOT NULL,
+	next INTEGER NOT NULL,
+	PRIMARY KEY (name)
+) WITHOUT ROWID;
