@@ -13,6 +13,10 @@ func (n *entity) construct() *Props {
 	if len(p.handlers) != n.kind.table.handlers || len(p.cells)+len(p.groups) != len(n.kind.table.cells) {
 		panic("actors: the constructor of " + string(n.kind.Name) + " declares other things than it did at start")
 	}
+	if n.kind.stored() {
+		p.box = newBox(n)
+		p.cells = append(p.cells, p.box)
+	}
 	return p
 }
 
@@ -56,6 +60,9 @@ func (n *entity) begin() {
 	if !n.ended {
 		n.armIdle()
 		n.rehold()
+		if n.props.box != nil {
+			n.props.box.arm()
+		}
 	}
 }
 
@@ -192,6 +199,9 @@ func (n *entity) dropWaiting(r *Refusal) {
 		if stop != nil {
 			stop()
 		}
+	}
+	if n.props.box != nil {
+		n.props.box.disarm()
 	}
 	n.hush()
 }

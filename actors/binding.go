@@ -22,6 +22,12 @@ func (n *entity) order(e *Envelope) {
 		n.unbind(m)
 	case *Gone:
 		n.prune(m.Sessions)
+	case *Wake:
+		n.wake()
+	case *Delivered:
+		n.confirmed(e.From, m)
+	case *Forget:
+		n.forget(e.From, m)
 	default:
 		n.sys.unhandled(e)
 	}

@@ -24,7 +24,8 @@ type Context interface {
 
 	After(d time.Duration, msg any) // one timer per message (number and bytes): arming again replaces
 	Every(d time.Duration, msg any) // on a fixed schedule; late ticks are merged
-	Cancel(msg any)                 // ends the timer of this message, if there is one
+	Remind(at time.Time, msg any)   // stored with the cells; comes once, also if nothing was running at the time
+	Cancel(msg any)                 // ends the timer and the reminder of this message, if there are any
 
 	Login(as Ref)                // the session of this turn acts as that entity from now on, and is bound to it
 	Bind(to Ref)                 // binds the session of this turn; replaces its binding to another of the kind

@@ -18,6 +18,8 @@ type counters struct {
 	full           atomic.Uint64
 	messagesCount  atomic.Uint64
 	hung           atomic.Int64
+
+	delivered, undelivered, resent, repeated, gaps, reminded atomic.Uint64 // durable messages and reminders
 }
 
 // Deliver takes an envelope whose receiver lives on this node.
@@ -255,6 +257,13 @@ type Report struct {
 	Unhandled uint64
 	Fenced    uint64 // actors that ended because another node owns them
 	Hung      int    // handlers that have been running for longer than Limits.Slow
+
+	Delivered   uint64 // durable messages that were confirmed to their senders, refused ones among them
+	Undelivered uint64 // of them, those that were refused
+	Resent      uint64 // durable messages that were sent again
+	Repeated    uint64 // durable messages that came again, and had been taken before
+	Gaps        uint64 // durable messages that could not be taken yet: one before them is missing, or the box is full
+	Reminded    uint64 // reminders that fired
 }
 
 // Report counts.
@@ -262,7 +271,8 @@ func (s *System) Report() Report {
 	r := Report{Actors: map[KindName]int{}, Numbers: s.meter.report(), Messages: s.messagesCount.Load(),
 		Late: s.late.Load(), Expired: s.expired.Load(), Lost: s.lost.Load(), Full: s.full.Load(),
 		Unhandled: s.unhandledCount.Load(), Fenced: s.fencedCount.Load(),
-		Hung: int(s.hung.Load())}
+		Hung: int(s.hung.Load()), Delivered: s.delivered.Load(), Undelivered: s.undelivered.Load(),
+		Resent: s.resent.Load(), Repeated: s.repeated.Load(), Gaps: s.gaps.Load(), Reminded: s.reminded.Load()}
 	for _, p := range s.all() {
 		r.Actors[p.ref.Kind]++
 		if depth := p.box.UserMessageCount(); depth > r.Deepest {

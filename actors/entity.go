@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime/debug"
@@ -62,10 +63,11 @@ func (n *entity) event(event any) bool {
 	}
 	t := n.newTurn(0, fmt.Sprintf("%T", event))
 	_, t.loading = event.(*Loaded)
-	return !n.run(t, func() (any, error) {
+	v, _ := n.run(t, func() (any, error) {
 		t.Emit(event)
 		return done, nil
 	})
+	return !v.isFault()
 }
 
 func (n *entity) newTurn(number uint32, name string) *turn {
@@ -100,29 +102,42 @@ func (n *entity) message(e *Envelope) {
 		n.refuse(req, &Refusal{Code: UnknownNumber, Text: fmt.Sprintf("%s does not handle %d", n.ref.Kind, e.Number)})
 		return
 	}
+	if seq, before, ok := placeOf(e.Key); ok && known.line.Durable {
+		n.take(known, e, seq, before)
+		return
+	}
 	n.handle(known, req, e)
 }
 
-// handle decodes a message and runs its handler as a turn.
+// handle handles a message that nobody has to settle.
 func (n *entity) handle(known *entry, req *request, e *Envelope) {
-	began := n.sys.o.Clock.Now()
 	t := n.newTurn(e.Number, known.line.Name)
 	t.from, t.session, t.request, t.hops = e.From, e.Session, req, e.Hops
-	unreadable := false
-	failed := n.run(t, func() (any, error) {
+	n.serve(known, t, e)
+}
+
+// serve decodes a message and runs its handler as a turn.
+func (n *entity) serve(known *entry, t *turn, e *Envelope) (v Verdict, r *Refusal, readable bool) {
+	began := n.sys.o.Clock.Now()
+	readable = true
+	v, r = n.run(t, func() (any, error) {
 		msg, err := known.line.Decode(e.Codec, e.Body)
 		if err != nil {
-			unreadable = true
+			readable = false
 			return nil, BadBody.Refuse("%v", err)
+		}
+		if t.errand != nil {
+			t.errand("")
 		}
 		return n.call(known, t, msg)
 	})
 	took := n.sys.o.Clock.Now().Sub(began)
-	n.sys.meter.count(n.kind.Name, known.line, took, failed || unreadable)
+	n.sys.meter.count(n.kind.Name, known.line, took, v.isFault() || !readable)
 	if took > n.sys.o.Limits.Slow {
 		n.sys.o.Log.Warn("slow handler", "actor", n.ref.String(), "number", e.Number,
 			"name", known.line.Name, "took", took)
 	}
+	return v, r, readable
 }
 
 // call runs the handler of a message, or its listeners.
@@ -142,8 +157,8 @@ type errPanic struct {
 
 func (e *errPanic) Error() string { return fmt.Sprintf("panic: %v", e.reason) }
 
-// run executes fn as a turn and settles what comes of it. It reports whether the turn failed by our fault.
-func (n *entity) run(t *turn, fn func() (any, error)) (failed bool) {
+// run executes fn as a turn and settles what comes of it. It returns how the turn ended, and its refusal if it refused.
+func (n *entity) run(t *turn, fn func() (any, error)) (Verdict, *Refusal) {
 	n.turn = t
 	n.busy.begin(t.number, t.now)
 	err := n.guard(t, fn)
@@ -151,7 +166,8 @@ func (n *entity) run(t *turn, fn func() (any, error)) (failed bool) {
 	t.over, n.turn = true, nil
 	n.report(t, err)
 	refusal, _ := refusalOf(err)
-	switch verdictOf(err) {
+	v := verdictOf(err)
+	switch v {
 	case Stood, Kept:
 		n.stand(t, refusal)
 	case Declined:
@@ -160,10 +176,9 @@ func (n *entity) run(t *turn, fn func() (any, error)) (failed bool) {
 	default:
 		t.undo()
 		n.fail(t, err)
-		failed = true
 	}
 	n.rehold()
-	return failed
+	return v, refusal
 }
 
 // guard runs fn and encodes its result, turns a panic into an error, and labels the profile.
@@ -177,6 +192,9 @@ func (n *entity) guard(t *turn, fn func() (any, error)) (err error) {
 		var result any
 		if result, err = fn(); t.failed != nil {
 			err = t.failed // the first error is the answer
+		}
+		if r, refused := refusalOf(err); refused && t.errand != nil && errors.As(err, new(kept)) {
+			t.errand(r.Code)
 		}
 		if err == nil && t.request != nil && !t.later {
 			t.answer, err = n.answerWith(t.request.envelope, result)

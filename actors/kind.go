@@ -112,8 +112,8 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 	}
 	k.New(p)
 	if made.stored() && made.placement.How != OnePerID {
-		made.table.errs = append(made.table.errs, fmt.Errorf(
-			"actors: kind %s is no entity and keeps nothing: use Carry instead of State", k.Name))
+		made.table.errs = append(made.table.errs, fmt.Errorf("actors: kind %s is no entity and keeps nothing: "+
+			"use Carry instead of State, and let an entity handle what is durable", k.Name))
 	}
 	return made, errors.Join(made.table.errs...)
 }
@@ -161,6 +161,7 @@ func (t *table) declare(m, r reflect.Type, listens bool) {
 		t.byType[m.Elem()] = e
 		if e.line != nil {
 			t.byNumber[e.line.Number] = e
+			t.stored = t.stored || e.line.Durable // what was taken is stored
 		}
 	}
 	switch {
@@ -185,6 +186,9 @@ func (t *table) declare(m, r reflect.Type, listens bool) {
 func (t *table) cell(name string, stored bool) {
 	if len(name) > maxName {
 		t.refuse("cell %.40q...: a name is at most %d bytes", name, maxName)
+	}
+	if name == boxName {
+		t.refuse("cell %q: the name is the runtime's own", name)
 	}
 	if t.cells[name] {
 		t.refuse("cell %q is declared twice", name)

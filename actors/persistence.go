@@ -17,6 +17,7 @@ const (
 // At most one change of an entity is under way.
 type persistence struct {
 	version    uint64  // the newest that was ever sent
+	turnsSaved uint64  // how many turns are in it
 	fence      uint64  // the owner's number of this tenure
 	underway   *Change // sent, not confirmed
 	committing *commit // a turn that waits for the store
@@ -41,6 +42,9 @@ func (n *entity) fill(s Snapshot) error {
 			return fmt.Errorf("actors: load %s: %w", n.ref, err)
 		}
 	}
+	if s.Box != nil {
+		cells[boxName] = s.Box
+	}
 	n.version, n.fence = s.Version, s.Fence
 	for _, c := range n.props.cells {
 		if !c.isStored() {
@@ -50,6 +54,7 @@ func (n *entity) fill(s Snapshot) error {
 			return fmt.Errorf("%s: %w", n.ref, err)
 		}
 	}
+	n.props.box.reload(n.sys.o.Clock.Now().UnixMilli())
 	return nil
 }
 
@@ -63,12 +68,16 @@ func (n *entity) dirty() bool {
 	return false
 }
 
-// flushSoon sees to it that what this turn changed is sent within half of flush_every.
+// flushSoon sees to it that what this turn changed is sent within half of flush_every, and at once if something is to
+// leave when it is durable.
 func (n *entity) flushSoon() {
-	if n.flushing != nil || n.underway != nil || n.committing != nil || !n.dirty() {
-		return
+	switch {
+	case n.underway != nil || n.committing != nil || !n.dirty():
+	case n.retry == 0 && n.props.box != nil && len(n.props.box.news) > 0:
+		n.save(false)
+	case n.flushing == nil:
+		n.flushAfter(n.sys.o.Limits.FlushEvery / 2)
 	}
-	n.flushAfter(n.sys.o.Limits.FlushEvery / 2)
 }
 
 func (n *entity) flushAfter(d time.Duration) {
@@ -119,13 +128,17 @@ func (n *entity) save(isCommit bool) {
 			err = errors.Join(err, c.collect(cells, parts))
 		}
 	}
+	box := cells[boxName]
+	delete(cells, boxName)
 	flat, e := json.Marshal(cells)
 	if err = errors.Join(err, e); err != nil {
 		n.notWritten(Internal.Refuse("%v", err))
 		return
 	}
 	n.version++
-	n.underway = &Change{Version: n.version, Fence: n.fence, Cells: flat, Parts: parts, Commit: isCommit}
+	n.underway = &Change{Version: n.version, Fence: n.fence, Cells: flat, Parts: parts, Box: box,
+		DueAt: n.props.box.dueAt(), Commit: isCommit}
+	n.turnsSaved = n.turns
 	n.send()
 }
 
@@ -164,8 +177,10 @@ func (n *entity) written() {
 	case n.committing != nil && n.committing.sent:
 		n.stored(nil)
 	case n.committing != nil:
+		n.announce(n.turnsSaved)
 		n.sendCommit()
 	default:
+		n.announce(n.turnsSaved)
 		n.goOn()
 	}
 }
@@ -187,9 +202,13 @@ func (n *entity) stored(r *Refusal) {
 		if r == nil {
 			c.turn.keep()
 			c.release()
-		} else {
-			n.withdraw(c.turn)
-			n.refuse(c.turn.request, r)
+			n.props.box.leave(n.turns)
+			return
+		}
+		n.withdraw(c.turn)
+		n.refuse(c.turn.request, r)
+		if c.turn.again != nil {
+			c.turn.again()
 		}
 	})
 	n.resume()

@@ -17,6 +17,7 @@ type Props struct {
 	cells    []slot
 	groups   []*Group
 	audience *Group
+	box      *box // nil: the kind stores nothing
 }
 
 // A handler is any handler with its types erased.

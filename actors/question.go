@@ -142,6 +142,10 @@ func (t *turn) ask(q *question) {
 	if t.loading || t.entity.leaving {
 		panic("actors: " + t.name + " of " + t.entity.ref.String() + " asks; Loaded and Stopped may not")
 	}
+	if t.errand != nil {
+		panic("actors: " + t.name + " of " + t.entity.ref.String() + " asks; what is durable, and a reminder, is " +
+			"handled in one turn: send a message to yourself instead")
+	}
 	q.name, q.number, q.from, q.session, q.request, q.hops = t.name, t.number, t.from, t.session, t.request, t.hops
 	if q.within == 0 {
 		q.within = defaultAsk

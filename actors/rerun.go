@@ -187,6 +187,11 @@ func (r *Rerun) act(in *Input) (act func(), err error) {
 		return n.stop, nil
 	case InputAnswer:
 		return r.answer(in)
+	case InputWritten:
+		if n.props.box == nil {
+			return nil, errors.New("what it sends is durable, but it stores nothing any more")
+		}
+		return func() { n.props.box.leave(in.Question) }, nil
 	case InputStored, InputUnknown:
 		if n.committing == nil {
 			return nil, errors.New("the store answers, but no turn has asked to be committed")

@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/fireflyrt/firefly/actors/wire"
+import (
+	"reflect"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
 
 // This file holds the runtime's own messages. Those that a behaviour may listen to are its events; the others are
 // orders between an actor's node and a session's gate.
@@ -56,18 +60,41 @@ type Gone struct {
 	Sessions []Ref `json:"sessions"`
 }
 
+// Undelivered tells the sender of a durable message that it was refused, which is final. It comes in the turn that
+// forgets the message: if a listener fails, both come again.
+type Undelivered struct {
+	To   Ref
+	Msg  any // as it was sent; nil if it cannot be read any more
+	Code Code
+}
+
+var undeliveredType = reflect.TypeFor[Undelivered]()
+
 // Wake brings an entity up whose DueAt has come; what it has to do then is in its box.
 type Wake struct{}
 
+// Delivered tells the sender of durable messages which of them have been taken, for ever.
+type Delivered struct {
+	UpTo    uint64          `json:"up_to"`             // all up to this one
+	Refused map[uint64]Code `json:"refused,omitempty"` // but these were refused
+}
+
+// Forget tells a receiver of durable messages that none of those up to a number comes again.
+type Forget struct {
+	UpTo uint64 `json:"up_to"`
+}
+
 // Numbers of the runtime's own messages.
 const (
-	NumberBound   = 10
-	NumberUnbound = 11
-	NumberBind    = 12
-	NumberUnbind  = 13
-	NumberKick    = 14
-	NumberGone    = 15
-	NumberWake    = 16
+	NumberBound     = 10
+	NumberUnbound   = 11
+	NumberBind      = 12
+	NumberUnbind    = 13
+	NumberKick      = 14
+	NumberGone      = 15
+	NumberWake      = 16
+	NumberDelivered = 17
+	NumberForget    = 18
 )
 
 // TakenOver is the code with which a session is closed when its account logs in elsewhere.
@@ -81,6 +108,8 @@ var runtimeMessages = wire.Runtime(
 	wire.Internal[*KickOrder](NumberKick),
 	wire.Internal[*Gone](NumberGone),
 	wire.Internal[*Wake](NumberWake),
+	wire.Internal[*Delivered](NumberDelivered),
+	wire.Internal[*Forget](NumberForget),
 )
 
 // RuntimeMessage makes the envelope of one of the runtime's own messages, which travel as JSON.

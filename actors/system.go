@@ -22,6 +22,7 @@ type Limits struct {
 	Mailbox     int           // messages that wait in one mailbox; beyond, the sender is told MAILBOX_FULL
 	MailboxWarn int           // a mailbox that grows to this depth is logged
 	Timers      int           // timers of one entity
+	Box         int           // of one entity: durable messages under way, senders of such, and reminders
 	FlushEvery  time.Duration // changes that were not committed are sent to the store within half of it
 	Slow        time.Duration // handlers that take longer are logged
 	Profile     bool          // label CPU profiles with kind and number
@@ -29,8 +30,8 @@ type Limits struct {
 
 // DefaultLimits are the limits of a node whose configuration says nothing.
 func DefaultLimits() Limits {
-	return Limits{Mailbox: 10_000, MailboxWarn: 1_000, Timers: 1_000, FlushEvery: time.Second,
-		Slow: 100 * time.Millisecond}
+	return Limits{Mailbox: 10_000, MailboxWarn: 1_000, Timers: 1_000, Box: 1_000,
+		FlushEvery: time.Second, Slow: 100 * time.Millisecond}
 }
 
 // Options is what a System is made of.
@@ -164,6 +165,7 @@ func (l Limits) orDefault() Limits {
 	l.Mailbox = cmp.Or(l.Mailbox, d.Mailbox)
 	l.MailboxWarn = cmp.Or(l.MailboxWarn, d.MailboxWarn)
 	l.Timers = cmp.Or(l.Timers, d.Timers)
+	l.Box = cmp.Or(l.Box, d.Box)
 	l.FlushEvery = cmp.Or(l.FlushEvery, d.FlushEvery)
 	l.Slow = cmp.Or(l.Slow, d.Slow)
 	return l

@@ -53,6 +53,8 @@ const (
 	InputUnbound  InputType = 6 // Session has ended, as the entity learned by sending to it
 	InputReminded InputType = 7 // Session was bound before this instance was: it is told now
 	InputStop     InputType = 8 // passivate
+	// InputWritten: all that the turns up to number Question have put into the box is durable, and leaves.
+	InputWritten InputType = 10
 )
 
 // An Input is one thing that happened to an entity.
@@ -60,7 +62,7 @@ type Input struct {
 	Type     InputType
 	At       int64 // Unix nanoseconds; what ctx.Now says in all turns of the step
 	Envelope *Envelope
-	Question uint64          // whose answer it is: the Request of the envelope that asked
+	Question uint64          // whose answer it is: the Request of the envelope that asked; of InputWritten the turn
 	Result   json.RawMessage // of Work
 	Refusal  *Refusal
 	Session  Ref

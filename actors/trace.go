@@ -66,7 +66,7 @@ func (n *entity) look() {
 
 // isQuiet reports whether the state alone, without what is under way, decides what becomes of an input.
 func (n *entity) isQuiet(in *Input) bool {
-	return len(n.asked) == 0 && n.committing == nil && (in.Type == InputGreet || !n.fresh && !n.cold)
+	return len(n.asked) == 0 && n.committing == nil && (n.props.box == nil || len(n.props.box.news) == 0) && (in.Type == InputGreet || !n.fresh && !n.cold)
 }
 
 // hush ends the Trace, after the input under way.
@@ -141,6 +141,8 @@ func verdictOf(err error) Verdict {
 	}
 	return Failed
 }
+
+func (v Verdict) isFault() bool { return v == Failed || v == Broken }
 
 // Self, Clients and Image make an entity a View.
 func (n *entity) Self() Ref      { return n.ref }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -34,7 +35,9 @@ type turn struct {
 	emits     int
 	commit    bool
 	stop      bool
-	loading   bool // in Loaded: carried cells only, no effects
+	loading   bool               // in Loaded: carried cells only, no effects
+	errand    func(refused Code) // notes in the box that its message is settled; nil: it is an ordinary one
+	again     func()             // what becomes of an errand that succeeded, but could not be written
 	over      bool
 	edits     []Edit // of the runtime's own, when somebody listens
 }
@@ -128,6 +131,11 @@ func (t *turn) Send(to Ref, msg any) {
 	}
 	line := t.entity.sys.line(msg)
 	codec := line.Native()
+	if line.Durable {
+		t.mayAct()
+		t.post(to, line, msg)
+		return
+	}
 	if _, c, ok := to.SessionPlace(); ok {
 		codec = c
 	}
@@ -195,6 +203,26 @@ func (t *turn) Cancel(msg any) {
 	line := t.entity.sys.line(msg)
 	body := t.envelope(t.entity.ref, line, line.Native(), msg).Body
 	t.emit(effect{timer: &TimerOrder{Number: line.Number, Body: body, Cancel: true}})
+	if b := t.entity.props.box; b != nil && slices.ContainsFunc(b.now.Due, func(r *reminder) bool {
+		return r.is(line.Number, body)
+	}) {
+		b.change().setReminder(line.Number, body, nil)
+	}
+}
+
+func (t *turn) Remind(at time.Time, msg any) {
+	t.mayAct()
+	n, line := t.entity, t.entity.sys.line(msg)
+	if n.props.box == nil {
+		panic(fmt.Sprintf("actors: %s wants to be reminded of %s, but has no stored cell to keep it with", n.ref, line))
+	}
+	body := t.envelope(n.ref, line, line.Native(), msg).Body
+	c := n.props.box.change()
+	c.setReminder(line.Number, body, &reminder{Number: line.Number, Body: body,
+		At: at.Add(time.Millisecond - 1).UnixMilli()})
+	if bound := n.sys.o.Limits.Box; len(c.Due) > bound && t.failed == nil {
+		t.failed = Overloaded.Refuse("%s has %d reminders, the bound", n.ref, bound)
+	}
 }
 
 func (t *turn) Login(as Ref)      { t.bind(&BindOrder{To: as, Login: true}) }
@@ -250,7 +278,7 @@ func (t *turn) fanOut(to []Ref, msg any) {
 	encoded := map[wire.Codec]*Envelope{}
 	for _, ref := range to {
 		gate, codec, ok := ref.SessionPlace()
-		if !ok {
+		if !ok || line.Durable {
 			t.Send(ref, msg)
 			continue
 		}

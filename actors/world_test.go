@@ -27,6 +27,7 @@ type world struct {
 	routed  func(*Envelope) (taken bool) // sees what is routed, and may keep it from going on
 	witness *witness
 	impure  bool // its behaviours cannot be run again
+	limits  Limits
 }
 
 func newWorld(t *testing.T, messages wire.Catalogue, kinds ...Kind) *world {
@@ -42,7 +43,7 @@ func (w *world) boot(messages wire.Catalogue, kinds ...Kind) {
 	w.witness = &witness{t: w.t, kinds: kinds, w: w}
 	w.t.Cleanup(w.witness.proves)
 	sys, err := NewSystem(Options{Node: "game-1", Incarnation: 7, Seed: 7, Kinds: kinds, Catalogue: messages,
-		Clock: w, Scheduler: w, Store: w.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tap: w.witness})
+		Clock: w, Scheduler: w, Store: w.store, Limits: w.limits, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tap: w.witness})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -122,6 +123,7 @@ type memory struct {
 	noLoad   error
 	silent   bool
 	waiting  []func()
+	due      map[Ref]int64 // when they are to be woken
 }
 
 func (m *memory) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
@@ -146,7 +148,11 @@ func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {
 
 func (m *memory) write(ref Ref, c Change) {
 	s := m.entities[ref]
-	s.Version, s.Cells = c.Version, c.Cells
+	s.Version, s.Cells, s.Box = c.Version, c.Cells, c.Box
+	if m.due == nil {
+		m.due = map[Ref]int64{}
+	}
+	m.due[ref] = c.DueAt
 	if s.Parts == nil {
 		s.Parts = map[string]json.RawMessage{}
 	}

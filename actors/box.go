@@ -1,0 +1,255 @@
+package actors
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"unsafe"
+
+	"github.com/fireflyrt/firefly/actors/wire"
+)
+
+// boxName is the box's name among an entity's cells; no game can give it to one of its own.
+const boxName = "(box)"
+
+// A box is the runtime's own stored cell: durable messages on their way out, those that were taken, and reminders. It
+// is part of the turns that change it and is written with the other cells, so that a message is durable exactly when
+// what sent it is, and taken exactly when its effect is.
+type box struct {
+	n        *entity
+	now      *contents // replaced by every turn that changes it, never changed after
+	before   *contents // as it was when the turn began to edit
+	editing  bool
+	dirty    bool
+	wasDirty bool
+	given    bool // was dirty when last collected, not confirmed yet
+
+	draft []notice // what the turn under way will have leave
+	news  []notice // what leaves as soon as the turn that made it is durable, oldest first
+	alarm boxAlarm
+}
+
+// The contents of a box, as they are stored.
+type contents struct {
+	Next  uint64         `json:"next,omitempty"`  // number of the newest durable message that was sent
+	Out   []*parcel      `json:"out,omitempty"`   // not yet confirmed, in order
+	In    map[Ref]*taken `json:"in,omitempty"`    // by sender
+	Twice map[Ref]int64  `json:"twice,omitempty"` // receivers that may be sent a message twice: when last, in Unix ms
+	Due   []*reminder    `json:"due,omitempty"`   // in the order of their times
+}
+
+// A notice is something that leaves when the turn that made it is durable: a message to be sent, or what is to be told
+// to the other side.
+type notice struct {
+	turn uint64
+	what noticeType
+	peer Ref
+	seq  uint64
+}
+
+type noticeType uint8
+
+const (
+	noticeSend   noticeType = iota + 1 // the parcel leaves
+	noticeTaken                        // the sender hears that all up to seq was taken
+	noticeForget                       // the receiver may forget all up to seq
+)
+
+func newBox(n *entity) *box { return &box{n: n, now: &contents{}} }
+
+// change returns the contents for the turn under way to change; what they point to is replaced, not changed.
+func (b *box) change() *contents {
+	if !b.editing {
+		b.n.turn.touch(b)
+		c := *b.now
+		c.Out, c.Due = slices.Clone(c.Out), slices.Clone(c.Due)
+		c.In, c.Twice = maps.Clone(c.In), maps.Clone(c.Twice)
+		b.before, b.wasDirty, b.editing = b.now, b.dirty, true
+		b.now, b.dirty = &c, true
+	}
+	return b.now
+}
+
+// notify has something leave when the turn under way is durable.
+func (b *box) notify(what noticeType, peer Ref, seq uint64) {
+	b.draft = append(b.draft, notice{b.n.turns, what, peer, seq})
+}
+
+// waits reports whether something about a message waits for its turn to be durable.
+func (b *box) waits(what noticeType, peer Ref, seq uint64) bool {
+	return slices.ContainsFunc(b.news, func(w notice) bool {
+		return w.what == what && w.peer == peer && w.seq <= seq
+	})
+}
+
+// announce lets leave what waited for the turns up to mark to be durable.
+func (n *entity) announce(mark uint64) {
+	if b := n.props.box; b != nil && len(b.news) > 0 && b.news[0].turn <= mark {
+		n.input(&Input{Type: InputWritten, Question: mark}, func() { b.leave(mark) })
+	}
+}
+
+// leave sends what waited for the turns up to mark, in order. Of what one peer is told only the newest counts.
+func (b *box) leave(mark uint64) {
+	count, _ := slices.BinarySearchFunc(b.news, mark, func(w notice, mark uint64) int {
+		if w.turn <= mark {
+			return -1
+		}
+		return 1
+	})
+	leaving := b.news[:count]
+	b.news = b.news[count:]
+	for i, w := range leaving {
+		isOld := w.what != noticeSend && slices.ContainsFunc(leaving[i+1:], func(later notice) bool {
+			return later.what == w.what && later.peer == w.peer
+		})
+		if isOld {
+			continue
+		}
+		switch w.what {
+		case noticeSend:
+			b.n.sendParcel(w.seq)
+		case noticeTaken:
+			b.n.route(b.n.receipt(w.peer, w.seq))
+		case noticeForget:
+			b.n.route(RuntimeMessage(b.n.ref, w.peer, &Forget{UpTo: w.seq}))
+		}
+	}
+	b.arm()
+}
+
+func (c *contents) isEmpty() bool {
+	return c.Next == 0 && len(c.Out)+len(c.In)+len(c.Twice)+len(c.Due) == 0
+}
+
+func (b *box) cellName() string { return boxName }
+func (b *box) isStored() bool   { return true }
+func (b *box) isDirty() bool    { return b.dirty }
+func (b *box) peek() any        { return b.now }
+
+func (b *box) undo() {
+	b.now, b.before, b.dirty, b.editing, b.draft = b.before, nil, b.wasDirty, false, nil
+}
+
+func (b *box) keep() {
+	b.before, b.editing = nil, false
+	b.news = append(b.news, b.draft...)
+	b.draft = nil
+	b.arm()
+}
+
+func (b *box) adopt(old slot) {
+	n := b.n
+	*b = *old.(*box)
+	b.n = n
+}
+
+func (b *box) load(cells, _ map[string]json.RawMessage) error {
+	raw, ok := cells[boxName]
+	if !ok {
+		return nil
+	}
+	c := new(contents)
+	if err := json.Unmarshal(raw, c); err != nil {
+		return fmt.Errorf("actors: load the box: %w", err)
+	}
+	b.now = c
+	return nil
+}
+
+// reload is load at the begin of an activation: those before may have sent anything that is in it.
+func (b *box) reload(at int64) {
+	for _, p := range b.now.Out {
+		if b.now.Twice == nil {
+			b.now.Twice = map[Ref]int64{}
+		}
+		b.now.Twice[p.To] = at
+	}
+}
+
+func (b *box) collect(cells, _ map[string]json.RawMessage) error {
+	if !b.now.isEmpty() {
+		raw, err := json.Marshal(b.now)
+		if err != nil {
+			return fmt.Errorf("actors: save the box: %w", err)
+		}
+		cells[boxName] = raw
+	}
+	b.given, b.dirty = b.dirty || b.given, false
+	return nil
+}
+
+func (b *box) restore() {
+	b.wasDirty = b.wasDirty || b.given
+	b.dirty, b.given = b.dirty || b.given, false
+}
+
+func (b *box) confirm() { b.given = false }
+
+// A boxEdit is what a turn has changed in the box.
+type boxEdit struct {
+	n             *entity
+	before, after *contents
+}
+
+func (b *box) edit(undoing bool) Edit {
+	if undoing {
+		return boxEdit{b.n, b.now, b.before}
+	}
+	return boxEdit{b.n, b.before, b.now}
+}
+
+func (e boxEdit) Before(p *Patch) error { return p.box(e.n, e.before) }
+func (e boxEdit) After(p *Patch) error  { return p.box(e.n, e.after) }
+
+// Weight is what it keeps in memory, in bytes. What parcels hold is not in it: they are shared.
+func (e boxEdit) Weight() int {
+	return editWeight + len(e.before.Out)*int(unsafe.Sizeof(&parcel{})) + len(e.before.In)*memberWeight
+}
+
+func (b *box) image(p *Patch) error {
+	if b.now.isEmpty() {
+		return nil
+	}
+	return p.box(b.n, b.now)
+}
+
+// box writes contents of a box.
+func (p *Patch) box(n *entity, c *contents) error {
+	if p.Cells[boxName] = nil; c.isEmpty() {
+		return nil
+	}
+	raw, err := json.Marshal(c.masked(n.sys.messages, p.mask))
+	if err != nil {
+		return fmt.Errorf("actors: image of the box: %w", err)
+	}
+	p.Cells[boxName] = raw
+	return nil
+}
+
+// masked is a copy without what is sensitive in the messages.
+func (c *contents) masked(messages wire.Catalogue, mask Mask) *contents {
+	if mask == nil {
+		return c
+	}
+	hide := func(number uint32, b exact) exact {
+		if line := messages.ByNumber(number); line != nil {
+			return line.RedactBody(line.Native(), b, mask)
+		}
+		return b
+	}
+	m := *c
+	m.Out, m.Due = make([]*parcel, len(c.Out)), make([]*reminder, len(c.Due))
+	for i, p := range c.Out {
+		q := *p
+		q.Body = hide(p.Number, p.Body)
+		m.Out[i] = &q
+	}
+	for i, r := range c.Due {
+		s := *r
+		s.Body = hide(r.Number, r.Body)
+		m.Due[i] = &s
+	}
+	return &m
+}
