@@ -104,6 +104,8 @@ func (l *Telling) input(in record.Input) string {
 			return "the store: not written, " + in.Refusal.Error()
 		}
 		return "the store: durable"
+	case actors.InputWritten:
+		return "the store: what waited in the box is durable"
 	case actors.InputUnknown:
 		return "the store: nobody knows, " + in.Refusal.Error()
 	case actors.InputUnbound:

@@ -1,0 +1,144 @@
+package replay_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/cluster/replay"
+	"github.com/fireflyrt/firefly/persist"
+)
+
+// A bank is a game of accounts, between which money goes by durable messages, and which are reminded of things.
+type (
+	pay struct {
+		To     string
+		Amount int
+		Commit bool
+	}
+	paid    struct{ Amount int }
+	promise struct {
+		In     time.Duration
+		Serial int
+	}
+	promised struct{ Serial int }
+	rest     struct{}
+	state    struct{ Gold, Sent, Got, Back, Set, Fired int }
+)
+
+const (
+	accountKind actors.KindName = "account"
+	shut        actors.Code     = "SHUT"
+)
+
+var bank = node.App{Name: "bank", Game: node.Module{
+	Name: "bank",
+	Messages: wire.Messages(wire.Internal[*pay](201), wire.Internal[*paid](202).Durable(), wire.Internal[*promise](203),
+		wire.Internal[*promised](204), wire.Internal[*rest](205)),
+	Kinds: []actors.Kind{{Name: accountKind, New: newAccount}},
+}}
+
+func newAccount(p *actors.Props) {
+	books := actors.State[state](p, "books")
+	actors.Handle(p, func(ctx actors.Context, m *pay) error {
+		books.Edit().Gold -= m.Amount
+		books.Edit().Sent++
+		ctx.Send(accountKind.Ref(m.To), &paid{m.Amount})
+		if m.Commit {
+			ctx.Commit()
+		}
+		return nil
+	})
+	actors.Handle(p, func(ctx actors.Context, m *paid) error {
+		if ctx.Self().ID == "shut" {
+			return shut.Refuse("for ever")
+		}
+		books.Edit().Gold += m.Amount
+		books.Edit().Got++
+		if ctx.Rand().IntN(10) == 0 {
+			return fmt.Errorf("by bad luck")
+		}
+		return nil
+	})
+	actors.On(p, func(_ actors.Context, u *actors.Undelivered) error {
+		books.Edit().Gold += u.Msg.(*paid).Amount
+		books.Edit().Back++
+		return nil
+	})
+	actors.Handle(p, func(ctx actors.Context, m *promise) error {
+		books.Edit().Set++
+		ctx.Remind(ctx.Now().Add(m.In), &promised{m.Serial})
+		return nil
+	})
+	actors.Handle(p, func(ctx actors.Context, m *promised) error {
+		if books.Edit().Fired++; m.Serial%2 == 0 {
+			ctx.Commit()
+		}
+		return nil
+	})
+	actors.Handle(p, func(ctx actors.Context, _ *rest) error { ctx.Stop(); return nil })
+}
+
+var bankers = []string{"a", "b", "c", "d", "shut"}
+
+// hire is a World of the bank's, and what may be done in it.
+func hire(t *rapid.T) (*replay.World, map[string]func(*rapid.T)) {
+	w := replay.NewWorld(t, bank, replay.Seed(rapid.Uint64Range(0, 99).Draw(t, "seed")))
+	serial := 0
+	who := func(t *rapid.T) string { return rapid.SampledFrom(bankers[:4]).Draw(t, "who") }
+	aNode := func(t *rapid.T) string {
+		return rapid.SampledFrom([]string{"game-1", "game-2", "persist-1"}).Draw(t, "node")
+	}
+	pays := func(t *rapid.T) {
+		w.Tell(accountKind.Ref(who(t)), &pay{To: rapid.SampledFrom(bankers).Draw(t, "to"),
+			Amount: rapid.IntRange(1, 9).Draw(t, "amount"), Commit: rapid.Bool().Draw(t, "commit")})
+	}
+	wait := func(t *rapid.T) { w.Advance(time.Duration(rapid.IntRange(0, 30_000).Draw(t, "ms")) * time.Millisecond) }
+	return w, map[string]func(*rapid.T){
+		"pay": pays, "pay more": pays, "pay most": pays, "wait": wait,
+		"promise": func(t *rapid.T) {
+			serial++
+			w.Tell(accountKind.Ref(who(t)), &promise{time.Duration(rapid.IntRange(0, 60).Draw(t, "s")) * time.Second, serial})
+		},
+		"passivate":   func(t *rapid.T) { w.Tell(accountKind.Ref(who(t)), &rest{}) },
+		"crash":       func(t *rapid.T) { w.Crash(aNode(t)) },
+		"crash actor": func(t *rapid.T) { w.CrashActor(accountKind.Ref(who(t))) },
+		"cut":         func(t *rapid.T) { w.Partition(aNode(t), aNode(t)) },
+		"isolate":     func(t *rapid.T) { w.Partition(aNode(t)) },
+		"lose":        func(t *rapid.T) { w.Store().Lose(rapid.IntRange(1, 3).Draw(t, "n")) },
+		"contend":     func(t *rapid.T) { w.Store().Refuse(rapid.IntRange(1, 6).Draw(t, "n"), persist.ErrContended) },
+		"down":        func(t *rapid.T) { w.Store().Down(time.Duration(rapid.IntRange(0, 9).Draw(t, "s")) * time.Second) },
+		"heal":        func(*rapid.T) { w.Heal() },
+	}
+}
+
+// Whatever happens, in whatever order: what was paid arrives once or comes back, and what was promised is kept once.
+func TestAPaymentTakesEffectOnceAndAPromiseIsKeptWhateverHappens(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w, acts := hire(t)
+		t.Repeat(acts)
+		w.Heal()
+		for range 10 { // until what was tried in vain is tried again
+			w.Advance(time.Minute)
+		}
+		var all state
+		for _, id := range bankers {
+			w.Tell(accountKind.Ref(id), &pay{To: id})
+			w.Advance(5 * time.Second)
+			s := replay.Peek[state](w, accountKind.Ref(id), "books")
+			if s.Fired != s.Set {
+				t.Errorf("%s was promised %d things, and %d were kept", id, s.Set, s.Fired)
+			}
+			all.Gold, all.Sent, all.Got, all.Back = all.Gold+s.Gold, all.Sent+s.Sent, all.Got+s.Got, all.Back+s.Back
+		}
+		if all.Gold != 0 || all.Sent != all.Got+all.Back {
+			t.Errorf("together they have %+v", all)
+		}
+	})
+}
