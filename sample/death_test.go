@@ -35,6 +35,9 @@ func TestAMeadowInMariaDBOutlivesItsNodesAndItsDatabase(t *testing.T) {
 	config := replaced(t, shippedConfig(t), `store = "embedded"`, `store = "mysql"`)
 	c := newRealCluster(t, realGame{config: config, prices: crewPrices,
 		env: []string{"FIREFLY_MYSQL_DSN=" + db.DSN()}})
+	if text, code := c.Run("migrate"); code != 0 {
+		t.Fatalf("migrate ended with %d:\n%s", code, text)
+	}
 	up := c.Up()
 	w := c.fly(4)
 	w.bought(2)

@@ -21,6 +21,7 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster/freeport"
 	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 // asTool makes the test binary behave as the program: "fake" with nodes that do nothing but be
@@ -33,6 +34,10 @@ func TestMain(m *testing.M) {
 		os.Exit(fakeTool().execute(os.Args[1:]))
 	case "echo":
 		Main(echo)
+	case "closet1":
+		Main(closet(1))
+	case "closet2":
+		Main(closet(2))
 	}
 	os.Exit(m.Run())
 }
@@ -68,7 +73,7 @@ func knock(ctx context.Context, address string) error {
 }
 
 // A fakeNode misbehaves as a file below data/misbehave says: hang (never stops), die (ends with 1),
-// deaf (never ready).
+// deaf (never ready), behind (finds that the store is).
 type fakeNode struct {
 	misbehave string
 	once      sync.Once
@@ -91,8 +96,11 @@ func (f *fakeNode) Stop() { f.once.Do(func() { close(f.stop) }) }
 func runFake(ctx context.Context, c *node.Config, name string) (err error) {
 	text, _ := os.ReadFile(filepath.Join(c.Cluster.Data, "misbehave", name))
 	f := &fakeNode{misbehave: strings.TrimSpace(string(text)), stop: make(chan struct{})}
-	if f.misbehave == "die" {
+	switch f.misbehave {
+	case "die":
 		return errors.New("these are my last words")
+	case "behind":
+		return persist.Behind{"make table state_room"}
 	}
 	n, _ := c.Node(name)
 	r := node.Running{Name: name, Roles: n.Roles, Incarnation: uint64(os.Getpid()),

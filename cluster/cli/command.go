@@ -49,7 +49,8 @@ func (t *tool) root() *cobra.Command {
 		Long: `A game, its server and its tools in one program.
 
 The file runtime.toml describes the cluster; up starts it.
-Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wrong.`,
+Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wrong,
+3 the database lacks what this build needs, and migrate makes it.`,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return errors.Join(misuse{errors.New("which verb?")}, c.Usage())
@@ -61,7 +62,8 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	config := root.PersistentFlags().String("config", "runtime.toml", "the cluster's description")
 	root.AddCommand(t.upCommand(config), t.nodeCommand(config), t.checkCommand(config),
-		t.psCommand(config), t.stopCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config))
+		t.psCommand(config), t.stopCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config),
+		t.migrateCommand(config))
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 		args := c.Args

@@ -4,7 +4,8 @@
 // It promises that what it starts it watches, restarts and stops in order, that nodes outlive a
 // supervisor that dies, that everything wrong with a configuration is said at once and before
 // anything starts, and that exit codes can be relied on: 0 it worked, 1 it did not, 2 the command
-// or the configuration is wrong. It does not start nodes on other machines.
+// or the configuration is wrong, 3 the database lacks what this build needs. It does not start nodes
+// on other machines.
 package cli
 
 import (

@@ -68,6 +68,7 @@ type Supervisor struct {
 	shown    time.Time
 	waitTold time.Time // when it was last said who is waited for
 	failures []string
+	isBehind bool // a node said, before everything was ready, that the store lacks what it needs
 	// loginError is why the last login did not go through.
 	loginError error
 	follower   *follower
@@ -118,6 +119,7 @@ func (s *Supervisor) Run(ctx, rush context.Context) error {
 			s.beginStop(rush, "stopping")
 		case e := <-s.ends:
 			s.childEnded(beside, e)
+			s.endIfBehind(rush, e)
 		case l := <-s.looks:
 			s.looked(l)
 		case err := <-s.logins:
@@ -302,6 +304,18 @@ func (s *Supervisor) childEnded(beside context.Context, e ending) {
 	}
 }
 
+// endIfBehind gives up a start that no further try can help. A node that finds so later, because somebody has changed the
+// store under it, rests like others that die: once the store is migrated, it comes back by itself.
+func (s *Supervisor) endIfBehind(rush context.Context, e ending) {
+	if e.code != exitBehind || s.phase >= playing {
+		return
+	}
+	s.isBehind = true
+	s.fail("%s does not start: the database lacks what it needs; migrate makes it, and %s says what", e.child.Name,
+		s.follower.path(e.child.Name))
+	s.beginStop(rush, "giving up")
+}
+
 // rest lets a node that died wait before it is started again.
 func (s *Supervisor) rest(c *child, now time.Time, why string) {
 	pause := c.rest(now)
@@ -341,6 +355,9 @@ func (s *Supervisor) verdict() error {
 	s.tell(nil, "stopped", "all stopped")
 	if len(s.failures) == 0 {
 		return nil
+	}
+	if s.isBehind {
+		return fmt.Errorf("%w: %s", errBehind, strings.Join(s.failures, "; "))
 	}
 	return fmt.Errorf("%w: %s", errFailed, strings.Join(s.failures, "; "))
 }

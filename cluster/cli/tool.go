@@ -13,6 +13,7 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 // The exit codes of every verb.
@@ -20,6 +21,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // it was tried and did not work; the last line on stderr says why
 	exitUsage  = 2 // the command line or the configuration is wrong, and nothing was started
+	exitBehind = 3 // the database lacks what this build needs: migrate makes it
 )
 
 // A tool is the program: the verbs, and what of the App they need.
@@ -48,12 +50,14 @@ type misuse struct{ error }
 
 // exitCode says how the process ends.
 func exitCode(err error) int {
-	problems, wrong := node.Problems(nil), misuse{}
+	problems, wrong, behind := node.Problems(nil), misuse{}, persist.Behind(nil)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &problems), errors.As(err, &wrong):
 		return exitUsage
+	case errors.As(err, &behind), errors.Is(err, errBehind):
+		return exitBehind
 	default:
 		return exitFailed
 	}

@@ -38,6 +38,9 @@ func (t *tool) supervise(ctx, rush context.Context, c *node.Config, once time.Du
 	if err != nil {
 		return err
 	}
+	if err := t.checkSchema(ctx, c, s.plan.Nodes); err != nil {
+		return err
+	}
 	return s.Run(ctx, rush)
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -176,24 +175,13 @@ func RegistryOptions(c *Config, log *slog.Logger) cluster.RegistryOptions {
 		Lease: c.Cluster.Lease, Log: log}
 }
 
-// openDatabase opens and migrates the store that the configuration names, and says what a commit means there.
+// openDatabase opens the store that the configuration names, sees to its schema, and says what a commit means there.
 func (p *process) openDatabase(ctx context.Context) (persist.Database, error) {
-	var db persist.Database
-	var err error
-	switch p.config.Persist.Store {
-	case StoreMySQL:
-		db, err = persist.OpenMySQL(p.config.Persist.DSN)
-	case StoreMemory:
-		db = persist.NewMemory()
-	default:
-		if err = os.MkdirAll(filepath.Dir(p.config.StoreFile()), 0o700); err == nil {
-			db, err = persist.OpenSQLite(p.config.StoreFile())
-		}
-	}
+	db, err := OpenStore(p.config)
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Migrate(ctx, p.blueprint.Schema(p.config.Cluster.Shards)); err != nil {
+	if err := settle(ctx, p.blueprint, p.config, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	level, err := db.Level(ctx)
