@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ type Cluster struct {
 	program string
 	env     []string
 	ups     []*Up
+	idle    sync.Once
 }
 
 // New makes a cluster of which nothing runs yet. At the test's end it kills what is left. The test fails if a
@@ -61,7 +63,8 @@ type Cluster struct {
 func New(t testing.TB, g Game) *Cluster {
 	t.Helper()
 	slots <- struct{}{}
-	t.Cleanup(func() { <-slots })
+	c := &Cluster{t: t, program: g.Program, env: g.Env}
+	t.Cleanup(c.Idle)
 	// not t.TempDir: its long names do not fit a socket's path
 	dir, err := os.MkdirTemp("", "ff")
 	if err != nil {
@@ -72,7 +75,7 @@ func New(t testing.TB, g Game) *Cluster {
 			t.Error(err)
 		}
 	})
-	c := &Cluster{t: t, Dir: dir, program: g.Program, env: g.Env}
+	c.Dir = dir
 	c.Write("runtime.toml", movedPorts(t, g.Config))
 	for name, text := range g.Files {
 		c.Write(name, text)
@@ -84,6 +87,9 @@ func New(t testing.TB, g Game) *Cluster {
 	t.Cleanup(c.clear)
 	return c
 }
+
+// Idle lets another cluster begin: from now on this one has next to nothing to do.
+func (c *Cluster) Idle() { c.idle.Do(func() { <-slots }) }
 
 func (c *Cluster) lookup(name string) (string, bool) {
 	for _, e := range c.env {

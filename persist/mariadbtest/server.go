@@ -14,7 +14,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,13 +31,15 @@ type Server struct {
 	t         testing.TB
 	dir       string
 	port      int
+	options   []string
 	process   *exec.Cmd
 	ended     chan struct{}
 	databases atomic.Int32
 }
 
-// Start installs an empty server and starts it; the test's end stops it and removes its files.
-func Start(t testing.TB) *Server {
+// Start installs an empty server and starts it with options of mariadbd, such as --max-connections=8; the test's end
+// stops it and removes its files.
+func Start(t testing.TB, options ...string) *Server {
 	t.Helper()
 	for _, program := range []string{"mariadbd", "mariadb-install-db"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -50,9 +54,9 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatalf("mariadbtest: %v", err)
 	}
-	s := &Server{t: t, dir: dir}
+	s := &Server{t: t, dir: dir, options: options}
 	t.Cleanup(s.remove)
-	out, err := exec.Command("mariadb-install-db", append(asRoot(), "--datadir="+s.dir,
+	out, err := exec.Command("mariadb-install-db", append(asRoot(), "--datadir="+s.dir, "--tmpdir="+s.dir,
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("mariadbtest: install: %v\n%s", err, out)
@@ -75,17 +79,19 @@ func asRoot() []string {
 	return []string{"--no-defaults"}
 }
 
-// Restart starts the server again on the port and the files that it had, after Kill.
-func (s *Server) Restart() {
+// Restart starts the server again on the port and the files that it had, after Kill. It adds options for this life to
+// those of Start.
+func (s *Server) Restart(options ...string) {
 	s.t.Helper()
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatalf("mariadbtest: %v", err)
 	}
 	defer log.Close()
-	s.process = exec.Command("mariadbd", append(asRoot(), "--datadir="+s.dir, "--bind-address=127.0.0.1",
-		fmt.Sprintf("--port=%d", s.port), "--socket="+filepath.Join(s.dir, "s.sock"),
-		"--pid-file="+filepath.Join(s.dir, "m.pid"), "--tmpdir="+s.dir, "--skip-name-resolve", "--max-allowed-packet=64M")...)
+	s.process = exec.Command("mariadbd", slices.Concat(asRoot(), []string{"--datadir=" + s.dir,
+		"--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", s.port), "--socket=" + filepath.Join(s.dir, "s.sock"),
+		"--pid-file=" + filepath.Join(s.dir, "m.pid"), "--skip-name-resolve", "--max-allowed-packet=64M"},
+		s.options, options)...)
 	s.process.Stdout, s.process.Stderr = log, log
 	if err := s.process.Start(); err != nil {
 		s.t.Fatalf("mariadbtest: %v", err)
@@ -120,28 +126,62 @@ func (s *Server) awaitPort() {
 	}
 }
 
+// Stop ends the server in order.
+func (s *Server) Stop() {
+	s.t.Helper()
+	s.signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(startWithin):
+		s.t.Fatalf("mariadbtest: waited %v for the server's end:\n%s", startWithin, s.log())
+	}
+}
+
 // Kill ends the server as a power cut would, but for what the kernel still writes.
 func (s *Server) Kill() {
 	_ = s.process.Process.Kill() // it may have ended by itself
 	<-s.ended
 }
 
+// Freeze stops the server where it stands, as a machine that hangs does: its connections stay, nothing answers.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.process.Process.Signal(sig); err != nil {
+		s.t.Fatalf("mariadbtest: %v: %v", sig, err)
+	}
+}
+
 // DSN makes a new, empty database and returns its name for persist.OpenMySQL.
 func (s *Server) DSN() string {
 	s.t.Helper()
-	root := fmt.Sprintf("root@tcp(127.0.0.1:%d)/", s.port)
 	name := fmt.Sprintf("t%d", s.databases.Add(1))
-	db, err := sql.Open("mysql", root)
+	s.Exec("CREATE DATABASE " + name)
+	return s.root() + name
+}
+
+func (s *Server) root() string { return fmt.Sprintf("root@tcp(127.0.0.1:%d)/", s.port) }
+
+// Exec has the server's administrator run statements, over a connection of their own.
+func (s *Server) Exec(statements ...string) {
+	s.t.Helper()
+	db, err := sql.Open("mysql", s.root())
 	if err != nil {
 		s.t.Fatalf("mariadbtest: %v", err)
 	}
 	defer db.Close()
+	db.SetMaxOpenConns(1)
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
-		s.t.Fatalf("mariadbtest: %v\n%s", err, s.log())
+	for _, statement := range statements {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			s.t.Fatalf("mariadbtest: %s: %v\n%s", statement, err, s.log())
+		}
 	}
-	return root + name
 }
 
 func (s *Server) log() []byte {
