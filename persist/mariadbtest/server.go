@@ -88,7 +88,7 @@ func (s *Server) Restart(options ...string) {
 		s.t.Fatalf("mariadbtest: %v", err)
 	}
 	defer log.Close()
-	s.process = exec.Command("mariadbd", slices.Concat(asRoot(), []string{"--datadir=" + s.dir,
+	s.process = exec.Command("mariadbd", slices.Concat(asRoot(), []string{"--datadir=" + s.dir, "--tmpdir=" + s.dir,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", s.port), "--socket=" + filepath.Join(s.dir, "s.sock"),
 		"--pid-file=" + filepath.Join(s.dir, "m.pid"), "--skip-name-resolve", "--max-allowed-packet=64M"},
 		s.options, options)...)
