@@ -102,8 +102,8 @@ func sum(name, secret string) string {
 	return hex.EncodeToString(s[:])
 }
 
-// An account is the module in a player's entity.
-type account struct {
+// An Account is the module in a player's entity.
+type Account struct {
 	lock *actors.Cell[lock]
 }
 
@@ -114,13 +114,17 @@ type lock struct {
 }
 
 // Mount lets clients log in as this entity. Its cell is "account".
-func Mount(p *actors.Props) {
-	a := &account{lock: actors.State[lock](p, "account")}
+func Mount(p *actors.Props) *Account {
+	a := &Account{lock: actors.State[lock](p, "account")}
 	actors.Answer(p, a.prove)
+	return a
 }
 
+// Claimed reports whether anybody has ever logged in as this entity.
+func (a *Account) Claimed() bool { return a.lock.View().Sum != "" }
+
 // prove takes the first secret that comes for the player's own. Wrong ones are counted although they are refused.
-func (a *account) prove(ctx actors.Context, m *Prove) (*Proved, error) {
+func (a *Account) prove(ctx actors.Context, m *Prove) (*Proved, error) {
 	l := a.lock.View()
 	if ctx.Now().Before(l.Until) {
 		return nil, Locked.Refuse("too many wrong secrets; try again in a minute")
