@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -241,32 +240,4 @@ func mysqlBlame(err error) actors.Code {
 		return BadValue
 	}
 	return ""
-}
-
-func mysqlLevel(ctx context.Context, db *sql.DB) (string, error) {
-	var version, flush, sync, name string
-	var binlog bool
-	var packet int64
-	err := db.QueryRowContext(ctx, "SELECT @@version, @@innodb_flush_log_at_trx_commit,"+
-		" @@sync_binlog, @@log_bin, @@max_allowed_packet").
-		Scan(&version, &flush, &sync, &binlog, &packet)
-	if err != nil {
-		return "", err
-	}
-	name = "mysql " + version
-	var faults []string
-	if flush != "1" {
-		faults = append(faults, "innodb_flush_log_at_trx_commit="+flush)
-	}
-	if binlog && sync != "1" {
-		faults = append(faults, "sync_binlog="+sync)
-	}
-	if packet < mysqlPacket {
-		faults = append(faults, "max_allowed_packet="+strconv.FormatInt(packet, 10)+
-			" (large entities are refused)")
-	}
-	if len(faults) > 0 {
-		return "degraded: " + name + ": " + strings.Join(faults, ", "), nil
-	}
-	return name + ": on the disk at each commit", nil
 }

@@ -269,7 +269,7 @@ func (s *server) versions(ctx context.Context, table string, cs []Change) (map[s
 
 // Level implements Database.
 func (s *server) Level(ctx context.Context) (string, error) {
-	level, err := s.dialect.level(ctx, s.read)
+	level, err := s.dialect.level(ctx, s.write)
 	return level, s.fail("read the durability settings", err)
 }
 

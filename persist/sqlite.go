@@ -1,7 +1,6 @@
 package persist
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -143,20 +142,4 @@ func sqliteBlame(err error) actors.Code {
 		return BadValue
 	}
 	return ""
-}
-
-func sqliteLevel(ctx context.Context, db *sql.DB) (string, error) {
-	var journal string
-	var synchronous int
-	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {
-		return "", err
-	}
-	if err := db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
-		return "", err
-	}
-	if synchronous < 2 {
-		return fmt.Sprintf("degraded: sqlite %s, synchronous=%d: a power cut may lose commits",
-			journal, synchronous), nil
-	}
-	return fmt.Sprintf("sqlite %s, synchronous=FULL: on the disk at each commit", journal), nil
 }
