@@ -69,6 +69,7 @@ type Archive struct {
 	writers  *writers
 	raiser   *raiser
 	cache    *cache
+	patrol   *patrol // nil before Start
 
 	rowWriters *rowWriters
 	ids        *ids
@@ -106,6 +107,39 @@ func NewArchive(o Options) (*Archive, error) {
 		blocks: make(map[string]*block)}
 	a.health.up = a.writers.wake
 	return a, nil
+}
+
+// Start gives the archive the cluster, before anything reaches its keepers, and lets it look for
+// what is due from now on. served says whether a shard of a role has somebody who runs its actors.
+// An archive that was not started takes every shard of its keepers for its own, and wakes nobody.
+func (a *Archive) Start(r actors.Router, served func(role string, shard int) bool) {
+	a.patrol = newPatrol(a, r, served)
+	a.patrol.start()
+}
+
+// holds says how this node stands to a tenure of a keeper.
+func (a *Archive) holds(t actors.Tenure) actors.Hold {
+	if a.patrol == nil {
+		return actors.Held
+	}
+	epoch, hold := a.patrol.router.Tenure(t.Role, t.Shard)
+	if epoch != t.Epoch {
+		return actors.Lost
+	}
+	return hold
+}
+
+// up finds the keepers of some shards, as far as there are any.
+func (a *Archive) up(shards []int) map[int]*keeper {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	up := make(map[int]*keeper, len(shards))
+	for _, n := range shards {
+		if k := a.keepers[n]; k != nil && !k.retired.Load() {
+			up[n] = k
+		}
+	}
+	return up
 }
 
 // Kind is the kind of the keepers: one actor per shard, on the nodes of KeeperRole.
@@ -151,6 +185,9 @@ func (a *Archive) full(rows, bytes int) bool {
 // Close ends what the keepers share, after they were stopped, and then the database. What is still
 // pending is given up, and the error says how much.
 func (a *Archive) Close() error {
+	if a.patrol != nil {
+		a.patrol.close()
+	}
 	a.health.close()
 	a.writers.close()
 	a.work.close()

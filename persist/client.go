@@ -195,6 +195,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
+	m.Again = c.isUnsure(ref, t, change.Version)
 	e, err := c.saveRequest(t, m)
 	if err != nil {
 		done(fmt.Errorf("persist: save %s: %w", ref, err))
@@ -241,6 +242,14 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, version uint64, err error
 		delete(at.unsure, ref)
 	}
 	return err
+}
+
+// isUnsure reports whether a version was sent before and its outcome is not known.
+func (c *Client) isUnsure(ref actors.Ref, t actors.Tenure, version uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.tenures[fenceKey{t.Role, t.Shard}]
+	return at != nil && at.tenure == t && at.unsure[ref] == version
 }
 
 // saveRequest makes the request, if the change is one that a store takes.

@@ -12,6 +12,7 @@ type counters struct {
 	statements, written, fenced     atomic.Uint64
 	retries, unclear, aside, raises atomic.Uint64
 	loads, hits, misses             atomic.Uint64
+	wakes, purged, crowded          atomic.Uint64
 	kept, dropped, rejected, evicts atomic.Uint64
 }
 
@@ -31,6 +32,9 @@ type Report struct {
 	Unclear    uint64        // statements whose answer was lost
 	Aside      uint64        // changes that the store refuses, dropped here and still dirty there
 	Raises     uint64        // fences taken over
+	Wakes      uint64        // entities woken because they were due
+	Purged     uint64        // tombstones
+	Crowded    uint64        // searches for what is due that found all they may; more was left
 	Loads      uint64        // reads from the store
 	Hits       uint64        // loads answered from the cache
 	Misses     uint64        // loads that the cache could not answer
@@ -46,7 +50,8 @@ func (c *counters) report() Report {
 		Saves: c.saves.Load(), Coalesced: c.coalesced.Load(), Behind: c.behind.Load(),
 		Statements: c.statements.Load(), Written: c.written.Load(), Fenced: c.fenced.Load(),
 		Retries: c.retries.Load(), Unclear: c.unclear.Load(), Aside: c.aside.Load(),
-		Raises: c.raises.Load(), Loads: c.loads.Load(),
+		Raises: c.raises.Load(), Wakes: c.wakes.Load(), Purged: c.purged.Load(),
+		Crowded: c.crowded.Load(), Loads: c.loads.Load(),
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Kept: c.kept.Load(),
 		Dropped: c.dropped.Load(), Rejected: c.rejected.Load(), Evicted: c.evicts.Load(),
 	}

@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -103,6 +104,7 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		k.refuse(env, actors.Overloaded, "too many saves of "+m.ref().String()+" wait")
 		return
 	}
+	e.isUnsure = e.isUnsure || m.Again
 	k.merge(e, parts)
 	if k.hand(e) != parcelFree {
 		k.archive.counters.coalesced.Add(1)
@@ -202,10 +204,12 @@ func (k *keeper) hand(e *entity) (before parcelState) {
 
 // told takes notice of what became of a change that was handed to the writers.
 func (k *keeper) told(e *entity, c Change, o Outcome, err error) {
-	k.archive.writers.free(e.parcel)
+	if !errors.Is(err, ErrRejected) {
+		k.archive.writers.free(e.parcel)
+	}
 	switch {
 	case err == nil && o == Written:
-		k.confirm(e, c)
+		k.confirm(e, c.Owner.Epoch, c.Version(), c.Parts)
 	case err == nil && o == OwnerFenced && e.owner == c.Owner:
 		k.overtaken(e)
 	case err == nil && o == KeeperFenced && k.fence == c.Keeper:
@@ -216,7 +220,8 @@ func (k *keeper) told(e *entity, c Change, o Outcome, err error) {
 			k.raise() // then nothing sent before can still be written, and this is sent again
 		}
 	case errors.Is(err, ErrRejected):
-		k.setAside(e, err)
+		k.verify(e, err)
+		return
 	case err != nil:
 		k.postpone(e, err)
 	}
@@ -226,27 +231,30 @@ func (k *keeper) told(e *entity, c Change, o Outcome, err error) {
 	k.settle(e)
 }
 
-// confirm: the change is durable.
-func (k *keeper) confirm(e *entity, c Change) {
-	for _, p := range c.Parts {
+// confirm: the entity is durable as of a version, and so are these parts of it.
+func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
+	wasClean := e.rows() == 0
+	for _, p := range parts {
 		now, ok := e.parts[p.Name]
-		if ok && !newer(e.owner.Epoch, now.Version, c.Owner.Epoch, p.Version) {
+		if ok && !newer(e.owner.Epoch, now.Version, epoch, p.Version) {
 			k.count(e, -1, -partBytes(now))
 			delete(e.parts, p.Name)
 		}
 	}
 	e.confirms++
 	e.isUnsure = false
-	key := cacheKey(e.ref, c.Keeper.Epoch)
+	key := cacheKey(e.ref, k.fence.Epoch)
 	if m, ok := k.archive.cache.get(key); ok {
-		m.apply(c.Parts)
+		m.apply(parts)
 		k.archive.cache.put(key, m)
 	}
-	k.answerUpTo(e, c.Owner.Epoch, c.Version())
-	if len(e.parts) == 0 {
+	k.answerUpTo(e, epoch, version)
+	switch {
+	case wasClean: // it was dropped while the statement was under way
+	case len(e.parts) == 0:
 		e.isRead = false
 		k.pending--
-	} else {
+	default:
 		k.aged(e, e.handed) // what is left came after that
 	}
 }
@@ -285,7 +293,57 @@ func (k *keeper) lost() {
 	k.rows.lost()
 }
 
-// setAside: the store will never take this change.
+// verify reads what the store has of an entity whose change it refuses: that change may have been
+// sent before, and its answer lost, here or at another keeper. The number under which it was sent
+// then has been raised since, so what is read does not change any more. Meanwhile the writers get
+// nothing of the entity.
+func (k *keeper) verify(e *entity, refused error) {
+	k.archive.work.offload(func() {
+		parts, err := k.archive.o.Database.Load(context.Background(), e.ref)
+		k.runner.Post(func() { k.verified(e, refused, parts, err) })
+	})
+}
+
+func (k *keeper) verified(e *entity, refused error, stored []Part, err error) {
+	k.archive.writers.free(e.parcel)
+	if err != nil {
+		k.archive.health.told(err)
+		if errors.Is(err, ErrRejected) && !e.isUnsure { // and it was sent only now
+			k.setAside(e, refused)
+			k.settle(e)
+			return
+		}
+		e.isUnsure = true
+		k.after(verifyAfter, func() { k.hand(e) })
+		return
+	}
+	var at Part
+	for _, p := range stored {
+		if p.Name == "" {
+			at = p
+		}
+	}
+	if at.Epoch > e.owner.Epoch {
+		k.overtaken(e)
+		k.settle(e)
+		return
+	}
+	var durable []Part
+	for _, p := range e.parts {
+		if p.Version <= at.Version {
+			durable = append(durable, p)
+		}
+	}
+	if len(durable) > 0 {
+		k.confirm(e, e.owner.Epoch, at.Version, durable)
+	}
+	if e.rows() > 0 {
+		k.setAside(e, refused)
+	}
+	k.settle(e)
+}
+
+// setAside: the store will never take this change, and has not.
 func (k *keeper) setAside(e *entity, err error) {
 	k.archive.counters.aside.Add(1)
 	k.archive.o.Log.Error("the store refuses a change; it stays with its entity",

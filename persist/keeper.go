@@ -2,6 +2,7 @@ package persist
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,9 +16,12 @@ import (
 
 // How long a keeper waits before it tries again what did not depend on the store's health.
 const (
-	retryAfter = 100 * time.Millisecond
-	comeBackIn = 1000 // milliseconds, the advice in refusals while the store is down
+	retryAfter  = 100 * time.Millisecond
+	verifyAfter = time.Second
+	comeBackIn  = 1000 // milliseconds, the advice in refusals while the store is down
 )
+
+var errNotHeld = errors.New("the shard may be another node's by now")
 
 // A keeper is the actor that keeps the entities of one shard. All its fields belong to its turns,
 // but for oldestAt. Whatever blocks is offloaded, and its result comes back as a turn.
@@ -119,21 +123,34 @@ func (k *keeper) raise() {
 	k.ask()
 }
 
+// ask asks for the number, if the shard is surely this node's. A process that was frozen, and whose
+// statement has lost its answer meanwhile, would take it from the keeper that the shard has now.
 func (k *keeper) ask() {
+	if k.archive.holds(k.runner.Tenure()) != actors.Held {
+		k.raised(0, errNotHeld)
+		return
+	}
 	c := Claim{Role: KeeperRole, Shard: k.shard, Holder: k.archive.o.Incarnation}
 	k.archive.raiser.ask(c, func(number uint64, err error) {
 		k.runner.Post(func() { k.raised(number, err) })
 	})
 }
 
+// raised takes the number, if the shard is still this node's: then it was so when the number was
+// raised, and nobody else has written since what is pending here would make old again.
 func (k *keeper) raised(number uint64, err error) {
+	hold := k.archive.holds(k.runner.Tenure())
+	if err == nil && hold != actors.Held {
+		err = errNotHeld
+	}
 	early := k.early
 	k.early = nil
 	if err != nil || number == 0 {
 		for _, e := range early {
 			k.refuse(e, actors.StoreUnavailable, fmt.Sprintf("the shard's fence: %v", err))
 		}
-		if k.raising = k.pending > 0 || k.rows.busy(); k.raising {
+		busy := k.pending > 0 || k.rows.busy()
+		if k.raising = busy && hold != actors.Lost; k.raising {
 			k.after(retryAfter, k.ask)
 		}
 		return

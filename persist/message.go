@@ -57,6 +57,7 @@ type save struct {
 	Box     json.RawMessage            `json:"box,omitempty"`
 	DueAt   int64                      `json:"due_at,omitempty"`
 	Commit  bool                       `json:"commit,omitempty"`
+	Again   bool                       `json:"again,omitempty"` // sent before, and no outcome was heard
 }
 
 func (s *save) ref() actors.Ref { return s.Kind.Ref(s.ID) }

@@ -24,6 +24,9 @@ type world struct {
 	sys     *actors.System
 	closed  bool
 	away    actors.Code // not empty: no keeper can be reached, and this is why
+	node    *router     // of archive and sys
+	woken   []string    // what was woken, and by whom
+	unrun   bool        // nobody runs entities
 }
 
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
@@ -33,7 +36,8 @@ func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
 	if err := db.Migrate(context.Background(), schema); err != nil {
 		t.Fatal(err)
 	}
-	w.archive, w.sys = w.boot(w.moods, keepA, l)
+	w.archive, w.node = w.boot(w.moods, keepA, l)
+	w.sys = w.node.sys
 	t.Cleanup(w.close)
 	return w
 }
@@ -54,9 +58,9 @@ type unclosed struct{ persist.Database }
 
 func (unclosed) Close() error { return nil }
 
-// boot makes one persist node.
+// boot makes one persist node, which holds all shards.
 func (w *world) boot(db persist.Database, incarnation uint64, l persist.Limits) (
-	*persist.Archive, *actors.System) {
+	*persist.Archive, *router) {
 	w.Helper()
 	archive, err := persist.NewArchive(persist.Options{Database: db, Incarnation: incarnation,
 		Kinds: map[actors.KindName]string{hero: "game"}, Clock: w, Scheduler: w, Limits: l})
@@ -68,23 +72,31 @@ func (w *world) boot(db persist.Database, incarnation uint64, l persist.Limits) 
 	if err != nil {
 		w.Fatal(err)
 	}
-	sys.Start(&router{w, sys})
-	return archive, sys
+	r := &router{w: w, sys: sys, epoch: 1, hold: actors.Held}
+	sys.Start(r)
+	archive.Start(r, func(string, int) bool { return !w.unrun })
+	return archive, r
 }
 
-// A router knows one node.
+// A router knows one node, and how that stands to its shards.
 type router struct {
-	w   *world
-	sys *actors.System
+	w     *world
+	sys   *actors.System
+	epoch uint64
+	hold  actors.Hold
 }
 
 func (r *router) Route(e *actors.Envelope) {
+	if e.Number == actors.NumberWake {
+		r.w.woken = append(r.w.woken, fmt.Sprintf("%s by %s", e.To, e.From))
+		return
+	}
 	if r.w.away != "" && e.To.Kind == persist.KeeperKind {
 		e = e.Refuse(&actors.Refusal{Code: r.w.away})
 	}
 	r.sys.Deliver(e)
 }
-func (r *router) Tenure(string, int) (uint64, actors.Hold) { return 1, actors.Held }
+func (r *router) Tenure(string, int) (uint64, actors.Hold) { return r.epoch, r.hold }
 func (r *router) Shards() int                              { return 8 }
 
 func (w *world) Run(f func())            { w.Time.Run(f) } // and not the test's
@@ -196,6 +208,7 @@ type moody struct {
 	beforeAny  func() error
 	write      func(persist.Batch, func() ([]persist.Outcome, error)) ([]persist.Outcome, error)
 	afterLoad  func()
+	searches   int
 }
 
 func (m *moody) any() error {
@@ -234,6 +247,14 @@ func (m *moody) Load(ctx context.Context, ref actors.Ref) ([]persist.Part, error
 		m.afterLoad()
 	}
 	return parts, err
+}
+
+func (m *moody) Due(ctx context.Context, q persist.Search) ([]persist.Due, error) {
+	m.searches++
+	if err := m.any(); err != nil {
+		return nil, err
+	}
+	return m.Database.Due(ctx, q)
 }
 
 func (m *moody) Level(ctx context.Context) (string, error) {

@@ -129,6 +129,9 @@ func (n *Node) makeSystem() (err error) {
 	}
 	store.Start(n.System)
 	n.System.Start(n.Cluster)
+	if n.archive != nil {
+		n.archive.Start(n.Cluster, n.served)
+	}
 	n.serveReports()
 	return nil
 }
@@ -173,6 +176,15 @@ func (n *Node) Stop(ctx context.Context) error {
 	return err
 }
 
+// served reports whether a shard has a living owner, as far as this node knows.
+func (n *Node) served(role string, shard int) bool { return served(n.Cluster.View(), role, shard) }
+
+func served(view *cluster.View, role string, shard int) bool {
+	owner := view.Owner(role, shard)
+	member, alive := view.Member(owner.Name)
+	return alive && member.Incarnation == owner.Incarnation
+}
+
 // Ready returns nil when the node can do its work: it is a member, and every shard has a living owner.
 func (n *Node) Ready() error {
 	if !n.Cluster.Report().Held {
@@ -181,9 +193,7 @@ func (n *Node) Ready() error {
 	view := n.Cluster.View()
 	for _, role := range n.roles {
 		for shard := range n.Cluster.Shards() {
-			owner := view.Owner(role, shard)
-			member, alive := view.Member(owner.Name)
-			if !alive || member.Incarnation != owner.Incarnation {
+			if !served(view, role, shard) {
 				return fmt.Errorf("shard %d of role %s has no owner yet", shard, role)
 			}
 		}
