@@ -39,7 +39,7 @@ var floors = map[string][]string{
 		"cluster/admin", "cluster/node", "cluster/replay", "cluster/freeport", "cluster/determinism"},
 	"cluster/clustertest": {"cluster/node", "cluster/freeport"},
 	"modules/":            {"actors", "actors/wire", "hotreload", "modules/"},
-	"sample": {"actors", "actors/wire", "hotreload", "gate/client", "cluster/node", "cluster/cli",
+	"sample": {"actors", "actors/wire", "hotreload", "persist", "gate/client", "cluster/node", "cluster/cli",
 		"modules/"},
 	"sample/bank": {"actors", "actors/wire", "cluster/node", "cluster/cli"},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fireflyrt/firefly/modules/chat"
 	"github.com/fireflyrt/firefly/modules/scene"
 	"github.com/fireflyrt/firefly/modules/wallet"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 // The kinds of Meadow.
@@ -20,22 +21,22 @@ const (
 	LoginKind  actors.KindName = "login"
 	PlayerKind actors.KindName = "player" // id: the player's name
 	RoomKind   actors.KindName = "room"   // id: "column,row"
-	BoardKind  actors.KindName = "board"
 )
 
-//go:embed web tables
+//go:embed web tables migration
 var files embed.FS
 
 // App is the whole game, as every node of the cluster gets it.
 var App = node.App{
 	Name: "meadow",
-	Game: node.Module{Name: "meadow", Messages: messages, Tables: []hotreload.Declared{Prices}, Kinds: []actors.Kind{
-		{Name: LoginKind, New: account.Door(PlayerKind), Workers: 4},
-		{Name: PlayerKind, New: newPlayer},
-		{Name: RoomKind, New: newRoom},
-		{Name: BoardKind, New: newBoard},
-	}},
+	Game: node.Module{Name: "meadow", Messages: messages, Tables: []hotreload.Declared{Prices},
+		SQLTables: []persist.Declared{scores}, Migrations: folder("migration"), Kinds: []actors.Kind{
+			{Name: LoginKind, New: account.Door(PlayerKind), Workers: 4},
+			{Name: PlayerKind, New: newPlayer},
+			{Name: RoomKind, New: newRoom},
+		}},
 	Modules: []node.Module{
+		{Name: "gift", Messages: giftMessages},
 		{Name: "account", Messages: account.Messages},
 		{Name: "wallet", Messages: wallet.Messages},
 		{Name: "chat", Messages: chat.Messages},

@@ -1,53 +1,42 @@
 package main
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/persist"
 )
 
-const boardMost, boardShown = 100, 10 // scores that are kept, and that are shown
+const boardShown = 10 // lines
 
-var theBoard = BoardKind.Ref("meadow")
-
-// A Standing is a line of the leaderboard.
+// A Standing is a line of the leaderboard, and a row of the SQL table that it is.
 type Standing struct {
-	Who    string `json:"who"`
-	Sparks int64  `json:"sparks"`
+	Who    string `json:"who" db:"who,key"`
+	Sparks int64  `json:"sparks" db:"sparks"`
 }
 
-// A Board remembers the best.
-type Board struct {
-	scores *actors.Map[string, int64] // by name
-}
+var scores = persist.NewTable[Standing]("score")
 
-func newBoard(p *actors.Props) {
-	b := &Board{scores: actors.Rows[string, int64](p, "score")}
-	actors.Handle(p, b.scored)
-	actors.Answer(p, b.rank)
-}
+// best are the first lines; equals stand in the order of their names.
+var best = persist.Query{Order: []persist.Order{persist.Falling("sparks"), persist.Rising("who")}, Limit: boardShown}
 
-func (b *Board) scored(ctx actors.Context, m *Score) error {
-	b.scores.Set(ctx.Sender().ID, m.Sparks)
-	if b.scores.Len() > boardMost {
-		ranked := b.ranked()
-		b.scores.Delete(ranked[len(ranked)-1].Who)
-	}
+// scored writes down what the player has gathered. Nobody waits for it: if the store does not take it now, the next spark
+// brings it along.
+func (y *Player) scored(ctx actors.Context, _ *scored) error {
+	mine := Standing{ctx.Self().ID, y.glow.View().Gathered}
+	actors.Then(ctx, scores.Put(mine).Meanwhile(), func(ctx actors.Context, _ Standing, err error) error {
+		if err != nil {
+			ctx.Log().Warn("score not written", "sparks", mine.Sparks, "error", err)
+		}
+		return nil
+	})
 	return nil
 }
 
-func (b *Board) rank(actors.Context, *Rank) (*Leaders, error) {
-	ranked := b.ranked()
-	return &Leaders{Top: ranked[:min(boardShown, len(ranked))]}, nil
-}
-
-// ranked sorts by sparks; equals stay in the order of their names.
-func (b *Board) ranked() []Standing {
-	all := make([]Standing, 0, b.scores.Len())
-	for who, sparks := range b.scores.All() {
-		all = append(all, Standing{who, sparks})
-	}
-	slices.SortStableFunc(all, func(a, b Standing) int { return cmp.Compare(b.Sparks, a.Sparks) })
-	return all
+// top shows the leaderboard to the client.
+func (y *Player) top(ctx actors.Context, _ *Top) (*Leaders, error) {
+	return actors.Reply(ctx, scores.Find(best), func(ctx actors.Context, top []Standing, err error) (*Leaders, error) {
+		if err != nil {
+			return nil, err
+		}
+		return &Leaders{Top: top, You: Standing{ctx.Self().ID, y.glow.View().Gathered}}, nil
+	})
 }

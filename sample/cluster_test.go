@@ -193,7 +193,7 @@ func TestCheckSaysWhatEachNodeWouldDo(t *testing.T) {
 	t.Parallel()
 	c := newRealCluster(t, realGame{config: shippedConfig(t)})
 	text, code := c.Run("check")
-	for _, want := range []string{"cluster arena: 6 nodes, nothing wrong", "runs login, player, room, board",
+	for _, want := range []string{"cluster arena: 6 nodes, nothing wrong", "runs login, player, room",
 		"runs the embedded etcd", "writes every 1s to SQLite, " + c.Config.StoreFile(), c.Config.With("gate")[0].WS} {
 		if !strings.Contains(text, want) {
 			t.Errorf("check does not say %q", want)

@@ -29,8 +29,7 @@ var messages = wire.Messages(
 	wire.In[*Top](5201).Rate(5, time.Second),
 	wire.Out[*Leaders](5202),
 
-	wire.Internal[*Score](5901),
-	wire.Internal[*Rank](5902),
+	wire.Internal[*scored](5901),
 	wire.Internal[*tick](5903),
 )
 
@@ -78,9 +77,8 @@ type (
 	}
 )
 
-// What actors say to each other.
+// What actors say to themselves.
 type (
-	Score struct{ Sparks int64 } // player to board
-	Rank  struct{}               // player to board, answered with Leaders
-	tick  struct{}
+	scored struct{} // there is something to write on the leaderboard
+	tick   struct{}
 )

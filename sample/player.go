@@ -13,6 +13,7 @@ const Sparks = "spark"
 
 // A Player is a firefly for life: what it has, what it has become, and where it was. The room flies it.
 type Player struct {
+	account *account.Account
 	wallet  *wallet.Wallet
 	visitor *scene.Visitor
 	glow    *actors.Cell[Glow]
@@ -26,7 +27,7 @@ type Glow struct {
 
 func newPlayer(p *actors.Props) { // the constructor is the whole wiring
 	y := &Player{glow: actors.State[Glow](p, "glow")}
-	account.Mount(p)
+	y.account = account.Mount(p)
 	y.wallet = wallet.Mount(p)
 	y.visitor = scene.MountVisitor(p, RoomKind, func() int { return y.glow.View().Light })
 	chat.MountSpeaker(p, y.visitor.Room)
@@ -34,7 +35,11 @@ func newPlayer(p *actors.Props) { // the constructor is the whole wiring
 	actors.On(p, y.earned)
 	actors.Answer(p, y.browse)
 	actors.Answer(p, y.buy)
+	actors.Handle(p, y.scored)
 	actors.Answer(p, y.top)
+	actors.Answer(p, y.give)
+	actors.Handle(p, y.given)
+	actors.On(p, y.back)
 }
 
 // created lets a new firefly hatch in the room that it wished for, or in the middle.
@@ -51,19 +56,7 @@ func (y *Player) created(ctx actors.Context, e *account.Created) error {
 func (y *Player) earned(ctx actors.Context, e *wallet.Changed) error {
 	if e.Currency == Sparks && e.Delta > 0 {
 		y.glow.Edit().Gathered += e.Delta
-		ctx.Send(theBoard, &Score{y.glow.View().Gathered})
+		ctx.Send(ctx.Self(), &scored{}) // in a turn of its own: this one may not be one that asks
 	}
 	return nil
-}
-
-// top asks the leaderboard on behalf of the client.
-func (y *Player) top(ctx actors.Context, _ *Top) (*Leaders, error) {
-	return actors.Reply(ctx, actors.Ask[*Leaders](theBoard, &Rank{}),
-		func(ctx actors.Context, m *Leaders, err error) (*Leaders, error) {
-			if err != nil {
-				return nil, err
-			}
-			m.You = Standing{ctx.Self().ID, y.glow.View().Gathered}
-			return m, nil
-		})
 }

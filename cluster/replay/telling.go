@@ -178,7 +178,7 @@ func (l *Telling) message(number uint32, codec wire.Codec, body []byte) string {
 	if number == 0 {
 		return "(empty)"
 	}
-	if number < wire.FirstGameNumber {
+	if number < wire.FirstGameNumber && l.messages.ByNumber(number) == nil {
 		msg, err := actors.ReadRuntimeMessage(&actors.Envelope{Number: number, Codec: codec, Body: body})
 		if err != nil {
 			return fmt.Sprintf("%d %s", number, body)
