@@ -30,8 +30,9 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
 	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
 
-chaos: ## a thousand Worlds in which all goes wrong that can, each with a seed of its own
+chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kills of a real cluster's processes
 	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink' ./cluster/replay
+	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 go test -count 1 -timeout 60m -v ./sample/bank
 
 clean: ## remove what clusters leave here: logs, binaries, embedded stores. The world begins anew
 	rm -rf .firefly

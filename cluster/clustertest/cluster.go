@@ -1,6 +1,6 @@
 // Package clustertest runs a cluster of real processes for a test: nodes and their supervisor, which can be killed,
-// frozen and looked at. Every cluster has a directory and ports of its own, and at the end of its test nothing of it may
-// be left: no process, no port, no run file. It is for tests only.
+// frozen and looked at. Every cluster has a directory and ports of its own, and at the end of its test nothing of it
+// may be left: no process, no port, no run file. It is for tests only.
 package clustertest
 
 import (
@@ -32,8 +32,9 @@ type Game struct {
 	Env     []string          // of every process, beside the test's own
 }
 
-// Itself makes the test's own binary the game's program: TestMain is to call cli.Main where as stands in the environment
-// (name=value). So a game can be run that only the test knows, and with the race detector if the test has it.
+// Itself makes the test's own binary the game's program: TestMain is to call cli.Main where as stands in the
+// environment (name=value). So a game can be run that only the test knows, and with the race detector if the test has
+// it.
 func Itself(t testing.TB, as string) (program string, env []string) {
 	t.Helper()
 	program, err := os.Executable()
