@@ -207,6 +207,9 @@ type moody struct {
 	batches    []persist.Batch
 	beforeAny  func() error
 	write      func(persist.Batch, func() ([]persist.Outcome, error)) ([]persist.Outcome, error)
+	raise      func(func() ([]uint64, error)) ([]uint64, error)
+	raises     int
+	unreadable error // of every load
 	afterLoad  func()
 	searches   int
 }
@@ -235,12 +238,20 @@ func (m *moody) Raise(ctx context.Context, cs []persist.Claim) ([]uint64, error)
 	if err := m.any(); err != nil {
 		return nil, err
 	}
-	return m.Database.Raise(ctx, cs)
+	m.raises++
+	inner := func() ([]uint64, error) { return m.Database.Raise(ctx, cs) }
+	if m.raise != nil {
+		return m.raise(inner)
+	}
+	return inner()
 }
 
 func (m *moody) Load(ctx context.Context, ref actors.Ref) ([]persist.Part, error) {
 	if err := m.any(); err != nil {
 		return nil, err
+	}
+	if m.unreadable != nil {
+		return nil, m.unreadable
 	}
 	parts, err := m.Database.Load(ctx, ref)
 	if m.afterLoad != nil {
