@@ -51,6 +51,7 @@ func (l Limits) orDefault() Limits {
 // Options is what an Archive is made of.
 type Options struct {
 	Database    Database // migrated for all Kinds
+	Level       string   // what Database.Level said when it was opened
 	Incarnation uint64
 	Kinds       map[actors.KindName]string // what is kept, and the role where it lives
 	Clock       actors.Clock
@@ -98,6 +99,7 @@ func NewArchive(o Options) (*Archive, error) {
 		return nil, err
 	}
 	a.health = &health{db: o.Database, clock: o.Clock, work: a.work, log: o.Log}
+	a.health.level.Store(&o.Level)
 	a.writers = &writers{db: o.Database, clock: o.Clock, work: a.work,
 		health: a.health, counters: &a.counters, limits: o.Limits}
 	a.raiser = &raiser{db: o.Database, work: a.work, health: a.health, counters: &a.counters}
@@ -164,7 +166,7 @@ func (a *Archive) keeper(r actors.Runner) *keeper {
 // Report counts.
 func (a *Archive) Report() Report {
 	r := a.counters.report()
-	r.Down = a.health.down()
+	r.Down, r.Level = a.health.down(), *a.health.level.Load()
 	now := a.o.Clock.Now().UnixNano()
 	a.mu.Lock()
 	defer a.mu.Unlock()

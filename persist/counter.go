@@ -22,6 +22,7 @@ type Report struct {
 	Bytes      int64         // of them
 	Oldest     time.Duration // how long the oldest of them has waited
 	Down       bool          // the store is not to be had at present
+	Level      string        // what being written means there, as Database.Level says when it comes up
 	Saves      uint64        // changes that senders asked for
 	Coalesced  uint64        // of them, those that went along with another of the same entity
 	Behind     uint64        // requests refused because too much is pending (STORE_BEHIND)

@@ -27,7 +27,8 @@ type health struct {
 	up    func() // called when the store is back, from any goroutine
 
 	isDown atomic.Bool
-	mu     sync.Mutex // guards what follows
+	level  atomic.Pointer[string] // what the store said of itself when it last came up
+	mu     sync.Mutex             // guards what follows
 	wait   time.Duration
 	stop   func() bool // of the next probe's timer
 }
@@ -57,7 +58,7 @@ func (h *health) probeLater() {
 }
 
 func (h *health) probe() {
-	_, err := h.db.Level(context.Background())
+	level, err := h.db.Level(context.Background())
 	h.mu.Lock()
 	if err != nil {
 		h.probeLater()
@@ -65,8 +66,9 @@ func (h *health) probe() {
 		return
 	}
 	h.isDown.Store(false)
+	h.level.Store(&level)
 	h.mu.Unlock()
-	h.log.Info("store is back")
+	LogLevel(h.log, "store is back", level)
 	h.up()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 )
@@ -11,6 +12,15 @@ import (
 // Degraded begins what Database.Level says of a store that may lose what it has confirmed, or that
 // does not take all that it should.
 const Degraded = "degraded: "
+
+// LogLevel logs what a store says of itself: as a warning if it is degraded.
+func LogLevel(log *slog.Logger, text, level string) {
+	as := slog.LevelInfo
+	if strings.HasPrefix(level, Degraded) {
+		as = slog.LevelWarn
+	}
+	log.Log(context.Background(), as, text, "commit", level)
+}
 
 // levelled is the whole sentence.
 func levelled(name string, faults []string) string {

@@ -103,6 +103,11 @@ func (m exposition) number(n Number) {
 }
 
 func (m exposition) store(s *Store) {
+	degraded := 0.0
+	if strings.HasPrefix(s.Level, "degraded: ") {
+		degraded = 1
+	}
+	m.gauge("firefly_persist_degraded", "1 if the store's settings let a crash lose commits.", degraded)
 	m.gauge("firefly_persist_dirty", "Rows changed, not yet with a writer.", float64(s.Dirty))
 	m.gauge("firefly_persist_pending", "Rows with a writer, unconfirmed.", float64(s.Pending))
 	m.gauge("firefly_persist_oldest_seconds", "Age of the oldest change that is not durable.",

@@ -83,7 +83,7 @@ func (p *place) says(code int, verb string, texts ...string) string {
 
 func TestNodesDoNotStartOnASchemaThatTheyCannotWorkWith(t *testing.T) {
 	t.Parallel()
-	p := prepareCloset(t, mariadbtest.Start(t).DSN())
+	p := prepareCloset(t, mariadbtest.Start(t, "--innodb-flush-log-at-trx-commit=2").DSN())
 	how := "run: " + filepath.Base(os.Args[0]) + " migrate --config " + p.config.Path
 	for _, verb := range []string{"node persist-1", "up"} {
 		p.says(exitBehind, verb, "make table state_closet", "make 256 fences of role persist", how)
@@ -92,6 +92,9 @@ func TestNodesDoNotStartOnASchemaThatTheyCannotWorkWith(t *testing.T) {
 	p.says(exitBehind, "node persist-1", how)
 	p.says(exitOK, "migrate", "  1/", " do the migration 00001_fence.sql", "the schema is up to date: ")
 	p.says(exitOK, "migrate --dry-run", "the schema is up to date")
+	g := p.begin("node", "persist-1") // which then waits for the registry
+	g.prints(`level=WARN msg="store opened" node=persist-1 store=mysql commit="degraded: mysql 1`)
+	g.ends(syscall.SIGKILL)
 	p.as = "closet2"
 	p.says(exitBehind, "node persist-1", "add column state_closet.worn_size")
 	p.says(exitOK, "migrate --json", `{"what":"step","number":1,"of":2,"text":"add column state_closet.worn_size"}`,

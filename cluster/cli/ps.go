@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 // rateOver is how long ps watches to say how many messages there are a second.
@@ -37,6 +38,11 @@ func (t *tool) ps(config string, asJSON bool) error {
 		writeJSON(t.out, rows)
 	} else {
 		fmt.Fprintln(t.out, strings.Join(tableLines(rows), "\n"))
+		for _, r := range rows {
+			if strings.HasPrefix(r.Store, persist.Degraded) {
+				fmt.Fprintf(t.out, "%s: the store is %s\n", r.Node, r.Store)
+			}
+		}
 	}
 	if slices.ContainsFunc(rows, func(r Row) bool { return r.State != "ready" }) {
 		return errDown
@@ -88,5 +94,8 @@ func (r *Row) observe(ctx context.Context, n node.Running) {
 		return
 	}
 	r.State, r.Sessions, r.Actors = "ready", second.Sessions, second.Actors
+	if second.Store != nil {
+		r.Store = second.Store.Level
+	}
 	r.Rate = max(0, float64(second.Messages)-float64(first.Messages)) / rateOver.Seconds()
 }

@@ -209,7 +209,7 @@ func TestFlagsMayHaveOneDash(t *testing.T) {
 
 func TestTheTableIsAlignedAndCut(t *testing.T) {
 	t.Parallel()
-	got := strings.Join(tableLines([]Row{{"gate-1", "gate", 12, "ready", 3, 4, 5.6},
+	got := strings.Join(tableLines([]Row{{"gate-1", "gate", 12, "ready", 3, 4, 5.6, ""},
 		{Node: "persist-1", Roles: "persist", State: "died, restarting"}}), "\n")
 	want := strings.Join([]string{
 		"NODE       ROLES    PID  STATE             SESSIONS  ACTORS  MESSAGES/S",

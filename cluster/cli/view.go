@@ -35,6 +35,7 @@ type Row struct {
 	Sessions int     `json:"sessions"`
 	Actors   int     `json:"actors"`
 	Rate     float64 `json:"messages_per_s"`
+	Store    string  `json:"store,omitempty"` // of a persist node: what a commit means there
 }
 
 // A View shows what a supervisor does. It is called by one goroutine at a time.

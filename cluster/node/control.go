@@ -35,6 +35,13 @@ type Report struct {
 	Sessions int    `json:"sessions"`
 	Actors   int    `json:"actors"`
 	Messages uint64 `json:"messages"` // handled by actors or taken by the gate, since the start
+
+	Store *StoreReport `json:"store,omitempty"` // of a persist node
+}
+
+// A StoreReport says what a commit means in the node's store.
+type StoreReport struct {
+	Level string `json:"level"`
 }
 
 // maxSocketPath is how long a unix socket's path may be to work everywhere; Linux takes 107 bytes.

@@ -72,7 +72,7 @@ func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
 		t.Errorf("record: %v, %d times", err, n.recorded.Load())
 	}
 	var report Report
-	if err := r.Report(ctx, &report); err != nil || report != (Report{3, 4, 5}) {
+	if err := r.Report(ctx, &report); err != nil || report != (Report{Sessions: 3, Actors: 4, Messages: 5}) {
 		t.Errorf("report: %+v, %v", report, err)
 	}
 	if err := r.Stop(ctx); err != nil || n.stopped.Load() != 1 {

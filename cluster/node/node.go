@@ -30,6 +30,7 @@ type Parts struct {
 	Registry    cluster.Registry
 	Carrier     cluster.Carrier
 	Database    persist.Database // on nodes with the role persist
+	Level       string           // what it said of itself when it was opened
 	Tables      *hotreload.Set
 	Tap         actors.Tap // hears what entities do; nil: nobody listens
 	Log         *slog.Logger
@@ -108,7 +109,7 @@ func (n *Node) makeSystem() (err error) {
 			panic("node: a keeper came up on a node without the role " + persist.KeeperRole)
 		}}
 	if n.self.Has(RolePersist) {
-		n.archive, err = persist.NewArchive(persist.Options{Database: n.parts.Database,
+		n.archive, err = persist.NewArchive(persist.Options{Database: n.parts.Database, Level: n.parts.Level,
 			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Tables: n.blueprint.SQLTables, Clock: n.parts.Clock,
 			Scheduler: n.parts.Scheduler, Log: n.parts.Log, Limits: n.config.Persist.Limits})
 		if err != nil {

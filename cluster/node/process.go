@@ -136,7 +136,7 @@ func (p *process) startNode(ctx context.Context) error {
 		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Tap: p.recorder, Log: p.log,
 		Condemned: p.condemn}
 	if p.self.Has(RolePersist) {
-		if parts.Database, err = p.openDatabase(ctx); err != nil {
+		if parts.Database, parts.Level, err = p.openDatabase(ctx); err != nil {
 			return err
 		}
 	}
@@ -176,20 +176,18 @@ func RegistryOptions(c *Config, log *slog.Logger) cluster.RegistryOptions {
 }
 
 // openDatabase opens the store that the configuration names, sees to its schema, and says what a commit means there.
-func (p *process) openDatabase(ctx context.Context) (persist.Database, error) {
-	db, err := OpenStore(p.config)
+func (p *process) openDatabase(ctx context.Context) (db persist.Database, level string, err error) {
+	if db, err = OpenStore(p.config); err != nil {
+		return nil, "", err
+	}
+	if err = settle(ctx, p.blueprint, p.config, db); err == nil {
+		level, err = db.Level(ctx)
+	}
 	if err != nil {
-		return nil, err
+		return nil, "", errors.Join(err, db.Close())
 	}
-	if err := settle(ctx, p.blueprint, p.config, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	level, err := db.Level(ctx)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	p.log.Info("store opened", "store", p.config.Persist.Store, "commit", level)
-	return db, nil
+	persist.LogLevel(p.log.With("store", p.config.Persist.Store), "store opened", level)
+	return db, level, nil
 }
 
 // condemn ends this process: the others were told that it is dead.

@@ -19,6 +19,9 @@ export function verdict(cluster) {
       found.push((age > 30 ? bad : warn)(`${n.node} has changes that have not been durable for ` +
         `${Math.round(age)} s. Is the database up?`));
     }
+    if (n.store?.level?.startsWith('degraded: ')) {
+      found.push(warn(`${n.node}: commits may be lost. Its store is ${n.store.level}.`));
+    }
     if (n.rate.errors > 0) {
       found.push(warn(`${n.node}: handlers fail ${n.rate.errors.toFixed(1)} times a second. ` +
         `Its log names them: ${worst(n)}.`));

@@ -139,7 +139,7 @@ function drawStore(nodes) {
   for (const n of nodes.filter(n => n.store)) {
     const s = n.store;
     const loads = s.hits + s.misses;
-    rows.push([n.node, ''], ['rows dirty', count(s.dirty)], ['rows pending', count(s.pending)],
+    rows.push([n.node, ''], ['a commit is', s.level], ['rows dirty', count(s.dirty)], ['rows pending', count(s.pending)],
       ['oldest change', duration(s.oldest_ns)],
       ['loads from cache', loads ? percent(s.hits / loads) + ' of ' + count(loads) : '–'],
       ...Object.entries(s.counters || {}).map(([name, v]) => [words(name), count(v)]));
