@@ -268,6 +268,51 @@ func TestAFailureOfTheReceiverIsTriedAgainInOrder(t *testing.T) {
 	}
 }
 
+func TestACopyThatIsLateIsNotTakenForANewMessage(t *testing.T) {
+	t.Run("of one life", func(t *testing.T) { lateCopy(t, false) })
+	t.Run("of an earlier life of the sender", func(t *testing.T) { lateCopy(t, true) })
+}
+
+func lateCopy(t *testing.T, crash bool) {
+	w := bank(t)
+	ann, bob := accountKind.Ref("ann"), accountKind.Ref("bob")
+	var copies, receipts []*Envelope
+	w.routed = func(e *Envelope) bool {
+		if e.To == bob && e.Number == 201 {
+			copies = append(copies, e)
+			return true
+		}
+		if e.Number == NumberDelivered {
+			receipts = append(receipts, e)
+		}
+		return false
+	}
+	w.call(ann, &transfer{To: bob, Amount: 3})
+	w.store.silent = crash // that a second copy was sent is not durable
+	w.advance(2 * time.Second)
+	if len(copies) != 2 {
+		t.Fatalf("%d copies were sent", len(copies))
+	}
+	if crash {
+		w.crash()
+		w.store.silent = false
+		w.gold(ann)
+	}
+	w.sys.Deliver(copies[0])
+	w.advance(time.Second) // taken, confirmed and dropped
+	w.sys.Deliver(receipts[0])
+	w.advance(time.Second) // it is asked what may be forgotten
+	w.sys.Deliver(copies[1])
+	w.advance(time.Second)
+	if v := w.vaultOf("bob"); v.Gold != 3 {
+		t.Errorf("bob has %+v", v)
+	}
+	w.pass(2 * time.Minute)
+	if a, b := w.boxOf("ann"), w.boxOf("bob"); len(a.Out)+len(a.Twice)+len(b.In) != 0 {
+		t.Errorf("%s %s", w.store.entities[ann].Box, w.store.entities[bob].Box)
+	}
+}
+
 func TestTheBoxIsBounded(t *testing.T) {
 	w := bank(t)    // with a bound of 20
 	w.impure = true // a Rerun has the default's
