@@ -30,6 +30,7 @@ const (
 	Restarted        Code = "RESTARTED"
 	TooManyHops      Code = "TOO_MANY_HOPS"
 	TooBig           Code = "TOO_BIG"
+	Cycle            Code = "CYCLE"
 )
 
 func (c Code) Error() string { return string(c) }

@@ -19,6 +19,10 @@ type counters struct {
 	messagesCount  atomic.Uint64
 	hung           atomic.Int64
 
+	probes, cycles atomic.Uint64
+
+	stuck atomic.Int64
+
 	delivered, undelivered, resent, repeated, gaps, reminded atomic.Uint64 // durable messages and reminders
 }
 
@@ -29,6 +33,8 @@ func (s *System) Deliver(e *Envelope) {
 		s.toSessions(e)
 	case e.To.Kind == NodeKind:
 		s.toNode(e)
+	case e.Type == Message && e.Number == NumberProbe:
+		s.probe(e)
 	case e.Type == Message:
 		s.messagesCount.Add(1)
 		s.toActor(e)
@@ -65,6 +71,9 @@ func (s *System) toActor(e *Envelope) {
 	}
 	depth := p.box.UserMessageCount()
 	st.mu.Unlock()
+	if e.isQuestion() && p.box.isHeld() {
+		p.notice()
+	}
 	if depth == s.o.Limits.MailboxWarn {
 		s.o.Log.Warn("mailbox fills up", "actor", ref.String(), "depth", depth, "bound", s.o.Limits.Mailbox)
 	}
@@ -258,12 +267,16 @@ type Report struct {
 	Fenced    uint64 // actors that ended because another node owns them
 	Hung      int    // handlers that have been running for longer than Limits.Slow
 
+	Probes uint64 // that looked for actors which wait for each other
+	Cycles uint64 // questions that were answered CYCLE
+
 	Delivered   uint64 // durable messages that were confirmed to their senders, refused ones among them
 	Undelivered uint64 // of them, those that were refused
 	Resent      uint64 // durable messages that were sent again
 	Repeated    uint64 // durable messages that came again, and had been taken before
 	Gaps        uint64 // durable messages that could not be taken yet: one before them is missing, or the box is full
 	Reminded    uint64 // reminders that fired
+	Stuck       int    // receivers, of entities that are here, which have not taken a message after 5 tries
 }
 
 // Report counts.
@@ -271,8 +284,9 @@ func (s *System) Report() Report {
 	r := Report{Actors: map[KindName]int{}, Numbers: s.meter.report(), Messages: s.messagesCount.Load(),
 		Late: s.late.Load(), Expired: s.expired.Load(), Lost: s.lost.Load(), Full: s.full.Load(),
 		Unhandled: s.unhandledCount.Load(), Fenced: s.fencedCount.Load(),
-		Hung: int(s.hung.Load()), Delivered: s.delivered.Load(), Undelivered: s.undelivered.Load(),
-		Resent: s.resent.Load(), Repeated: s.repeated.Load(), Gaps: s.gaps.Load(), Reminded: s.reminded.Load()}
+		Hung: int(s.hung.Load()), Probes: s.probes.Load(), Cycles: s.cycles.Load(), Delivered: s.delivered.Load(), Undelivered: s.undelivered.Load(),
+		Resent: s.resent.Load(), Repeated: s.repeated.Load(), Gaps: s.gaps.Load(), Reminded: s.reminded.Load(),
+		Stuck: int(s.stuck.Load())}
 	for _, p := range s.all() {
 		r.Actors[p.ref.Kind]++
 		if depth := p.box.UserMessageCount(); depth > r.Deepest {

@@ -37,6 +37,7 @@ type entity struct {
 
 	persistence
 	tracing
+	searches
 	failures  []time.Time
 	rest      time.Duration
 	restUntil time.Time

@@ -78,6 +78,11 @@ func (e *Envelope) replyTo() Ref {
 	return e.From
 }
 
+// isQuestion reports whether an actor waits for the answer, and no client or node.
+func (e *Envelope) isQuestion() bool {
+	return e.Request != 0 && e.Session.IsZero() && e.From.Kind != SessionKind && e.From.Kind != NodeKind
+}
+
 // Append writes the envelope to b in the link's format: fields in order, integers as varints, texts and bodies with
 // their length before them.
 func (e *Envelope) Append(b []byte) []byte {

@@ -76,6 +76,22 @@ func (m *mailbox) hold(held bool) {
 	m.wake()
 }
 
+func (m *mailbox) isHeld() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held
+}
+
+// keeps reports whether a question waits in the user lane.
+func (m *mailbox) keeps(from Ref, request uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.lane[laneUser].rest(), func(item any) bool {
+		e, ok := item.(*Envelope)
+		return ok && e.Request == request && e.From == from && e.isQuestion()
+	})
+}
+
 // drain takes everything out of the user lane.
 func (m *mailbox) drain() []any {
 	m.mu.Lock()

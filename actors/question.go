@@ -130,6 +130,7 @@ type question struct {
 	envelope *Envelope
 	forbid   func() bool // stops the deadline's timer
 	over     atomic.Bool // nobody waits any more
+	search   search
 }
 
 func (q *question) close() {
@@ -175,6 +176,7 @@ func (n *entity) pose(q *question) {
 	}
 	if !q.meanwhile {
 		n.waiting++
+		n.rehold() // before it leaves: whoever comes after it meets a mailbox that is held
 	}
 	q.forbid = n.sys.o.Clock.AfterFunc(q.within, func() {
 		n.post(func() {
@@ -289,6 +291,7 @@ func (n *entity) goOnWith(q *question, o outcome) {
 		answer, err = n.answerOf(o.envelope)
 	}
 	n.run(t, func() (any, error) { return q.then(t, answer, err) })
+	n.searchOn()
 }
 
 // dropQuestions forgets open questions, and answers whoever waits for what would have come of them.

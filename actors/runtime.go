@@ -95,6 +95,7 @@ const (
 	NumberWake      = 16
 	NumberDelivered = 17
 	NumberForget    = 18
+	NumberProbe     = 19 // in the control lane, to actors that wait; see cycle.go
 )
 
 // TakenOver is the code with which a session is closed when its account logs in elsewhere.
@@ -110,6 +111,7 @@ var runtimeMessages = wire.Runtime(
 	wire.Internal[*Wake](NumberWake),
 	wire.Internal[*Delivered](NumberDelivered),
 	wire.Internal[*Forget](NumberForget),
+	wire.Internal[*cycleProbe](NumberProbe),
 )
 
 // RuntimeMessage makes the envelope of one of the runtime's own messages, which travel as JSON.
