@@ -15,7 +15,7 @@ import (
 // The migrations of the tables that every game has. Tables of kinds are made when their kind is
 // first seen; what is in them migrates cell by cell, when an entity is loaded or in bulk.
 //
-//go:embed migration
+// go:embed migration
 var migrations embed.FS
 
 // gooseTable is where goose keeps which of the runtime's migrations were done.
@@ -33,8 +33,8 @@ func (s *server) planFiles(ctx context.Context, now map[string]heldTable) ([]ste
 	return s.planGoose(ctx, now, files, gooseTable)
 }
 
-// A Migration is a set of the game's own goose files: *.sql, or where databases want different ones, in the folders mysql
-// and sqlite3. They are done in the order of their numbers, each once.
+// A Migration is a set of the game's own goose files: *.sql, or where databases want different ones, in the folders
+// mysql and sqlite3. They are done in the order of their numbers, each once.
 type Migration struct {
 	Name  string // letters, digits, _; which of them were done stands in the table migration_NAME
 	Files fs.FS

@@ -24,18 +24,19 @@ import (
 //
 //	var scores = persist.NewTable[Score]("score")
 //
-// A field is a bool, an integer, a float, a string, []byte or time.Time (UTC, microseconds), a pointer to one of them
-// where the column may be NULL, or of any type with `db:"column,json"`. One field is the key, the table's primary key.
-// Rows with the same value of the shard column (`db:"guild,shard"`; it is the key unless said otherwise) are kept by one
-// keeper; key and shard column of a row cannot be updated. A field tagged `firefly:"sensitive"` is masked in recordings.
+// A field is a bool, an integer, a float, a string, []byte or time.Time (UTC, microseconds), a pointer to one of
+// them where the column may be NULL, or of any type with `db:"column,json"`. One field is the key, the table's
+// primary key. Rows with the same value of the shard column (`db:"guild,shard"`; it is the key unless said
+// otherwise) are kept by one keeper; key and shard column of a row cannot be updated. A field tagged
+// `firefly:"sensitive"` is masked in recordings.
 //
 // The methods are questions for actors.Then and actors.Reply. The answer to one that writes means that the row is
-// durable; what the answer holds is the row as the store has it, with its defaults and roundings. Questions about one
-// row are done in the order in which they reach its keeper. There are no transactions over several rows.
+// durable; what the answer holds is the row as the store has it, with its defaults and roundings. Questions about
+// one row are done in the order in which they reach its keeper. There are no transactions over several rows.
 //
 // The game is the only one that writes to the rows that it uses: what others write to them is seen only when the
-// keepers' caches have forgotten them. The table is to be in the App (node.Module.SQLTables); every node that has the
-// role persist compares it with the database when it starts.
+// keepers' caches have forgotten them. The table is to be in the App (node.Module.SQLTables); every node that has
+// the role persist compares it with the database when it starts.
 type Table[R any] struct {
 	m      *Mapping
 	fields []field
@@ -60,12 +61,12 @@ func NewTable[R any](name string) *Table[R] {
 // Mapping implements Declared.
 func (t *Table[R]) Mapping() (*Mapping, error) { return t.m, t.err }
 
-// Get asks for the row with the key (and the shard value) that row has; its other fields are not looked at. A row that is
-// not there is refused with ROW_MISSING.
+// Get asks for the row with the key (and the shard value) that row has; its other fields are not looked at. A row
+// that is not there is refused with ROW_MISSING.
 func (t *Table[R]) Get(row R) actors.Pending[R] { return t.one(DoGet, row, t.named) }
 
-// Group asks for all rows with the shard value that row has, in the order of their keys: exactly those that are there. More
-// than Limits.AnswerRows are refused with ROW_TOO_MANY.
+// Group asks for all rows with the shard value that row has, in the order of their keys: exactly those that are
+// there. More than Limits.AnswerRows are refused with ROW_TOO_MANY.
 func (t *Table[R]) Group(row R) actors.Pending[[]R] {
 	v, err := t.values(row, func(i int) bool { return i == t.m.Shard })
 	if err != nil {
@@ -73,11 +74,13 @@ func (t *Table[R]) Group(row R) actors.Pending[[]R] {
 	}
 	m := t.m
 	return t.many(m.home(*v[m.Shard]), &RowsFind{Table: m.Name,
-		Where: []FindTerm{{m.Columns[m.Shard].Name, Equal, v[m.Shard]}}, Order: []FindOrder{{Column: m.Columns[m.Key].Name}}})
+		Where: []FindTerm{{m.Columns[m.Shard].Name, Equal, v[m.Shard]}},
+		Order: []FindOrder{{Column: m.Columns[m.Key].Name}}})
 }
 
-// Find asks the store for rows. It finds all that was durable when it was asked, and nothing that never will be. More than
-// Limits.AnswerRows are refused with ROW_TOO_MANY. A column by which much is found wants an index of the game's own.
+// Find asks the store for rows. It finds all that was durable when it was asked, and nothing that never will be.
+// More than Limits.AnswerRows are refused with ROW_TOO_MANY. A column by which much is found wants an index of the
+// game's own.
 func (t *Table[R]) Find(q Query) actors.Pending[[]R] {
 	if t.err != nil {
 		return failed[[]R](t.err)
@@ -102,8 +105,8 @@ func (t *Table[R]) Find(q Query) actors.Pending[[]R] {
 	return t.many(t.m.home(hashed(f)), f)
 }
 
-// Insert writes a new row. One whose key is there is refused with ROW_TAKEN. If the key is an integer and zero, the row gets
-// one that no row has had before; the answer has it.
+// Insert writes a new row. One whose key is there is refused with ROW_TAKEN. If the key is an integer and zero, the
+// row gets one that no row has had before; the answer has it.
 func (t *Table[R]) Insert(row R) actors.Pending[R] { return t.one(DoInsert, row, nil) }
 
 // Put writes a row, whether it is there or not.
@@ -120,7 +123,8 @@ func (t *Table[R]) Update(row R, columns ...string) actors.Pending[R] {
 		case i < 0:
 			return failed[R](t.unknown(name))
 		case i == t.m.Key || i == t.m.Shard:
-			return failed[R](BadValue.Refuse("%s: key and shard column are what a row is, and cannot be updated", t.m.at(i)))
+			return failed[R](BadValue.Refuse("%s: key and shard column are what a row is, and cannot be updated",
+				t.m.at(i)))
 		}
 	}
 	if len(columns) == 0 {

@@ -44,8 +44,8 @@ func (m *Mapping) compare(held []heldColumn) (errs []error) {
 		return []error{fmt.Errorf("%s: there is no such table: the game's own migrations make it", m.Name)}
 	}
 	if e := held[0].engine; e != "" && e != "InnoDB" {
-		errs = append(errs, fmt.Errorf("%s: it is no InnoDB table (%s): a statement there is not written whole or not at all",
-			m.Name, e))
+		errs = append(errs, fmt.Errorf("%s: it is no InnoDB table (%s): a statement there is not written whole or not "+
+			"at all", m.Name, e))
 	}
 	keys := 0
 	for _, h := range held {
@@ -54,8 +54,8 @@ func (m *Mapping) compare(held []heldColumn) (errs []error) {
 		}
 		if !slices.ContainsFunc(m.Columns, func(c Column) bool { return strings.EqualFold(c.Name, h.name) }) &&
 			!h.null && !h.hasDefault && !h.generated {
-			errs = append(errs, fmt.Errorf("%s.%s: no field has it, and it has neither NULL nor a default: no row could be "+
-				"inserted", m.Name, h.name))
+			errs = append(errs, fmt.Errorf("%s.%s: no field has it, and it has neither NULL nor a default: no row "+
+				"could be inserted", m.Name, h.name))
 		}
 	}
 	for i, c := range m.Columns {
@@ -83,7 +83,8 @@ func (m *Mapping) suits(i int, h heldColumn, keys int) error {
 	case i == m.Key && (!h.key || keys != 1):
 		return errors.New("its field is the key, but it is not the table's primary key by itself")
 	case h.null && !c.Null:
-		return errors.New("it may be NULL, which its field cannot hold: make the field a pointer, or the column NOT NULL")
+		return errors.New("it may be NULL, which its field cannot hold: make the field a pointer, or the column " +
+			"NOT NULL")
 	case text && h.collation != "utf8mb4_bin" && h.collation != "BINARY":
 		return fmt.Errorf("it compares by %s, which takes different texts for one: make it COLLATE utf8mb4_bin "+
 			"(BINARY on SQLite)", h.collation)

@@ -25,7 +25,8 @@ func taskValues(id, guild, title string) persist.Values {
 
 func raiseKeeper(t testing.TB, db persist.Database, shard int, holder uint64) persist.Fence {
 	t.Helper()
-	got, err := db.Raise(context.Background(), []persist.Claim{{Role: persist.KeeperRole, Shard: shard, Holder: holder}})
+	claim := persist.Claim{Role: persist.KeeperRole, Shard: shard, Holder: holder}
+	got, err := db.Raise(context.Background(), []persist.Claim{claim})
 	if err != nil || got[0] == 0 {
 		t.Fatalf("raise: %v, %v", got, err)
 	}
@@ -35,7 +36,8 @@ func raiseKeeper(t testing.TB, db persist.Database, shard int, holder uint64) pe
 // tasksIn lists all tasks.
 func tasksIn(t testing.TB, db persist.Database) string {
 	t.Helper()
-	found, err := db.Rows(context.Background(), persist.RowQuery{Table: mappingOf(t, tasks), Limit: 10_000, Bytes: 1 << 30})
+	found, err := db.Rows(context.Background(),
+		persist.RowQuery{Table: mappingOf(t, tasks), Limit: 10_000, Bytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +99,8 @@ func TestARaiseEndsAllWritingOfRows(t *testing.T) {
 				defer close(done)
 				for n := range 20 {
 					for _, verb := range []persist.RowVerb{persist.InsertRows, persist.UpdateRows, persist.DeleteRows} {
-						_, _ = db.WriteRows(context.Background(), persist.RowBatch{Table: m, Verb: verb, Names: []int{2},
-							Rows: []persist.RowWrite{{Shard: 1, Keeper: mine,
+						_, _ = db.WriteRows(context.Background(), persist.RowBatch{Table: m, Verb: verb,
+							Names: []int{2}, Rows: []persist.RowWrite{{Shard: 1, Keeper: mine,
 								Values: taskValues("1", "red", fmt.Sprint(round, n, verb))}}})
 					}
 				}
@@ -190,8 +192,9 @@ func TestNoUpdateIsLostHoweverManyProcessesAsk(t *testing.T) {
 					for i := range each {
 						v := thing{ID: id, Count: int64(i), Big: uint64(i), Small: int8(i), Name: fmt.Sprint(i)}
 						got := <-begin(p, who, things.Update(v, column)).done
-						mine := map[string]string{"count": fmt.Sprint(got.result.Count), "big": fmt.Sprint(got.result.Big),
-							"small": fmt.Sprint(got.result.Small), "name": got.result.Name}[column]
+						mine := map[string]string{"count": fmt.Sprint(got.result.Count),
+							"big": fmt.Sprint(got.result.Big), "small": fmt.Sprint(got.result.Small),
+							"name": got.result.Name}[column]
 						if got.err != nil || mine != fmt.Sprint(i) {
 							t.Errorf("update %d of %s: %s is %s, %v", i, who, column, mine, got.err)
 							return
@@ -221,7 +224,8 @@ func TestNoUpdateIsLostHoweverManyProcessesAsk(t *testing.T) {
 			row := ask(p, things.Get(thing{ID: id})).ok(t)
 			found := ask(p, things.Find(persist.Query{Where: []persist.Term{persist.Is("id", id)}})).ok(t)
 			same(t, found[0], row) // what is in the cache is what is in the store
-			is(t, fmt.Sprint(row.Count, row.Big, row.Small, row.Name), fmt.Sprint(each-1, each-1, each-1, fmt.Sprint(each-1)))
+			got := fmt.Sprint(row.Count, row.Big, row.Small, row.Name)
+			is(t, got, fmt.Sprint(each-1, each-1, each-1, fmt.Sprint(each-1)))
 		}
 		is(t, len(given), 4*each)
 	})
@@ -260,14 +264,15 @@ func TestAKeyThatCameFromElsewhereIsNotGivenAgain(t *testing.T) {
 func TestATableThatIsNotWhatTheGameIsBuiltForIsRefusedByColumn(t *testing.T) {
 	t.Parallel()
 	changes := map[string]string{
-		"task.title: there is no such column":        "ALTER TABLE task DROP COLUMN title",
-		"task.done: it is varchar":                   "ALTER TABLE task MODIFY done VARCHAR(5) NOT NULL",
-		"task.id: its field is the key":              "ALTER TABLE task DROP PRIMARY KEY, ADD PRIMARY KEY (id, guild)",
-		"task.guild: it may be NULL":                 "ALTER TABLE task MODIFY guild VARCHAR(100) NULL",
-		"task.guild: it compares by utf8mb4_general": "ALTER TABLE task MODIFY guild VARCHAR(100) COLLATE utf8mb4_general_ci NOT NULL",
-		"task.owner: no field has it":                "ALTER TABLE task ADD COLUMN owner INT NOT NULL",
-		"task: it is no InnoDB table":                "ALTER TABLE task ENGINE=MyISAM",
-		"thing: there is no such table":              "DROP TABLE thing",
+		"task.title: there is no such column": "ALTER TABLE task DROP COLUMN title",
+		"task.done: it is varchar":            "ALTER TABLE task MODIFY done VARCHAR(5) NOT NULL",
+		"task.id: its field is the key":       "ALTER TABLE task DROP PRIMARY KEY, ADD PRIMARY KEY (id, guild)",
+		"task.guild: it may be NULL":          "ALTER TABLE task MODIFY guild VARCHAR(100) NULL",
+		"task.guild: it compares by utf8mb4_general": "" +
+			"ALTER TABLE task MODIFY guild CHAR(9) COLLATE utf8mb4_general_ci NOT NULL",
+		"task.owner: no field has it":   "ALTER TABLE task ADD COLUMN owner INT NOT NULL",
+		"task: it is no InnoDB table":   "ALTER TABLE task ENGINE=MyISAM",
+		"thing: there is no such table": "DROP TABLE thing",
 	}
 	server := mariadbtest.Start(t)
 	for _, want := range slices.Sorted(maps.Keys(changes)) {
@@ -346,9 +351,10 @@ func TestARowThatSomebodyElseSpoiledIsToldByColumn(t *testing.T) {
 	}
 	defer raw.Close()
 	for _, s := range []string{"ALTER TABLE thing MODIFY count BIGINT NULL, MODIFY small INT NOT NULL",
-		"INSERT INTO thing SELECT 77, name, NULL, big, small, ratio, rough, ready, raw, at, note, `rank`, ended, extras, 1 FROM thing",
-		"INSERT INTO thing SELECT 78, name, 1, big, 128, ratio, rough, ready, raw, at, note, `rank`, ended, extras, 1 FROM thing" +
-			" WHERE id = 77"} {
+		"INSERT INTO thing SELECT 77, name, NULL, big, small, ratio, rough, ready, raw, at, note, `rank`, ended, extras," +
+			" 1 FROM thing",
+		"INSERT INTO thing SELECT 78, name, 1, big, 128, ratio, rough, ready, raw, at, note, `rank`, ended, extras, 1" +
+			" FROM thing WHERE id = 77"} {
 		if _, err := raw.Exec(s); err != nil {
 			t.Fatal(err)
 		}

@@ -17,10 +17,13 @@ import (
 type capricious struct {
 	persist.Database
 	batches []persist.RowBatch
-	write   func(b persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error)
+	write   func(b persist.RowBatch, write writing) ([]persist.RowOutcome, error)
 	down    bool
 	reads   int
 }
+
+// writing writes what was to be written.
+type writing func() ([]persist.RowOutcome, error)
 
 func (c *capricious) WriteRows(ctx context.Context, b persist.RowBatch) ([]persist.RowOutcome, error) {
 	c.batches = append(c.batches, b)
@@ -86,7 +89,7 @@ func TestARowIsAnsweredOnlyWhenItIsDurable(t *testing.T) {
 	onQuiet(t, persist.Limits{}, func(t *testing.T, p *party, c *capricious) {
 		var insert asked[task]
 		var get asked[task]
-		c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			insert.now().waits(t)
 			get = begin(p, "n", tasks.Get(red))
 			get.now().waits(t) // what may not last is shown to nobody
@@ -108,7 +111,7 @@ func TestAnUnknownRowIsFoundOut(t *testing.T) {
 						ask(p, tasks.Insert(red)).ok(t)
 					}
 					keeper := uint64(0)
-					c.write = func(b persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+					c.write = func(b persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 						now := b.Rows[0].Keeper.Epoch
 						if keeper == 0 {
 							if keeper = now; applied {
@@ -147,7 +150,7 @@ func TestAnUnknownRowIsFoundOut(t *testing.T) {
 func TestARowThatAnotherKeeperInsertedMeanwhileIsNobodysGuess(t *testing.T) {
 	t.Parallel()
 	onQuiet(t, persist.Limits{}, func(t *testing.T, p *party, c *capricious) {
-		c.write = func(b persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(b persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			c.write = nil
 			theirs := b
 			theirs.Rows = []persist.RowWrite{b.Rows[0]}
@@ -181,7 +184,8 @@ func TestAStaleKeeperWritesNoRow(t *testing.T) {
 			}
 		}
 		raise()
-		ask(p, tasks.Update(task{ID: 1, Guild: "red", Title: "stale"}, "title")).refused(t, actors.Unavailable, "another keeper")
+		ask(p, tasks.Update(task{ID: 1, Guild: "red", Title: "stale"}, "title")).
+			refused(t, actors.Unavailable, "another keeper")
 		raise()
 		ask(p, tasks.Insert(task{ID: 2, Guild: "red", Title: "stale"})).refused(t, actors.Unavailable, "another keeper")
 		raise()
@@ -218,7 +222,7 @@ func TestAStoreThatIsDownRefusesRowsAtOnceAndLosesNone(t *testing.T) {
 func TestAnUnknownRowWaitsForTheStore(t *testing.T) {
 	t.Parallel()
 	onQuiet(t, persist.Limits{}, func(t *testing.T, p *party, c *capricious) {
-		c.write = func(b persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(b persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			c.write, c.down = nil, true
 			_, _ = c.Database.WriteRows(context.Background(), b)
 			return nil, persist.ErrUnclear
@@ -240,7 +244,7 @@ func TestAContendedBatchIsSentAgainAsAWhole(t *testing.T) {
 	t.Parallel()
 	onQuiet(t, persist.Limits{}, func(t *testing.T, p *party, c *capricious) {
 		fails := 3
-		c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			if fails--; fails >= 0 {
 				return nil, persist.ErrContended
 			}
@@ -263,7 +267,7 @@ func TestUpdatesThatWaitBecomeOne(t *testing.T) {
 		row := full()
 		row.ID = ask(p, things.Insert(row)).ok(t).ID
 		var all []asked[thing]
-		c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			c.write = nil
 			for i := range 50 {
 				v := thing{ID: row.ID, Count: int64(i), Name: fmt.Sprint("n", i)}
@@ -292,10 +296,11 @@ func TestABadRowIsSetAsideAloneAndABadUpdateLikewise(t *testing.T) {
 		long := "a title that is longer than all that the column takes"
 		var rows []asked[task]
 		var bad, updates []asked[task]
-		c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			c.write = nil
 			for i := range 30 {
-				rows = append(rows, begin(p, "n", tasks.Insert(task{ID: int64(10 + i), Guild: "red", Title: fmt.Sprint(i)})))
+				rows = append(rows, begin(p, "n",
+					tasks.Insert(task{ID: int64(10 + i), Guild: "red", Title: fmt.Sprint(i)})))
 			}
 			for i, title := range []string{long, "0"} { // too long, and taken
 				bad = append(bad, begin(p, "n", tasks.Insert(task{ID: int64(50 + i), Guild: "red", Title: title})))
@@ -322,10 +327,11 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	t.Parallel()
 	onQuiet(t, persist.Limits{PendingRows: 3, Writers: 1}, func(t *testing.T, p *party, c *capricious) {
 		var all []asked[task]
-		c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			c.write = nil
 			for i := range 4 {
-				all = append(all, begin(p, "n", tasks.Insert(task{ID: int64(10 + i), Guild: "red", Title: fmt.Sprint(i)})))
+				all = append(all, begin(p, "n",
+					tasks.Insert(task{ID: int64(10 + i), Guild: "red", Title: fmt.Sprint(i)})))
 			}
 			p.time.Settle()
 			is(t, p.archive.Report().Rows, 3)
@@ -344,7 +350,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	})
 	onQuiet(t, persist.Limits{Waiting: 3}, func(t *testing.T, p *party, c *capricious) {
 		var all []asked[task]
-		c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 			c.write = nil
 			for range 3 {
 				all = append(all, begin(p, "n", tasks.Get(red)))
@@ -367,8 +373,8 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	})
 }
 
-// TestWhateverGoesWrongNoConfirmedUpdateIsLost lets each of a row's columns rise by its own asker, while statements fail in
-// every way.
+// TestWhateverGoesWrongNoConfirmedUpdateIsLost lets each of a row's columns rise by its own asker, while statements
+// fail in every way.
 func TestWhateverGoesWrongNoConfirmedUpdateIsLost(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
@@ -377,7 +383,7 @@ func TestWhateverGoesWrongNoConfirmedUpdateIsLost(t *testing.T) {
 			row := full()
 			row.Count, row.Big, row.Small = 0, 0, 0
 			row.ID = ask(p, things.Insert(row)).ok(t).ID
-			c.write = func(_ persist.RowBatch, write func() ([]persist.RowOutcome, error)) ([]persist.RowOutcome, error) {
+			c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
 				switch luck.IntN(8) {
 				case 0:
 					return nil, persist.ErrUnclear
@@ -422,9 +428,11 @@ func TestWhateverGoesWrongNoConfirmedUpdateIsLost(t *testing.T) {
 			c.write = nil
 			p.time.Advance(time.Minute)
 			got := ask(p, things.Get(row)).ok(t)
-			for column, n := range map[string]int64{"count": got.Count, "big": int64(got.Big), "small": int64(got.Small)} {
+			stored := map[string]int64{"count": got.Count, "big": int64(got.Big), "small": int64(got.Small)}
+			for column, n := range stored {
 				if n < confirmed[column] || n > sent[column] || confirmed[column] == 0 {
-					t.Errorf("seed %d: %s is %d, confirmed %d, sent %d", seed, column, n, confirmed[column], sent[column])
+					t.Errorf("seed %d: %s is %d, confirmed %d, sent %d",
+						seed, column, n, confirmed[column], sent[column])
 				}
 			}
 			is(t, p.archive.Report().Rows, 0)

@@ -13,7 +13,8 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// ownTries is how often a row gets another id because its own is taken: rows with ids of their own have come in between.
+// ownTries is how often a row gets another id because its own is taken: rows with ids of their own have come in
+// between.
 const ownTries = 3
 
 // A rowKeeper is the part of a keeper that keeps rows of Tables. It belongs to the keeper's turns.

@@ -85,7 +85,8 @@ func mysqlTake(ctx context.Context, s *server, name string, floor, n uint64) (ui
 
 // mysqlColumns reads what a table has; none: there is no such table.
 func mysqlColumns(ctx context.Context, s *server, table string) ([]heldColumn, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT c.column_name, c.data_type, c.is_nullable = 'YES', c.column_key = 'PRI',"+
+	rows, err := s.read.QueryContext(ctx, "SELECT c.column_name, c.data_type, c.is_nullable = 'YES',"+
+		" c.column_key = 'PRI',"+
 		" c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' OR c.extra LIKE '%GENERATED%',"+
 		" COALESCE(c.generation_expression, '') <> '', COALESCE(c.collation_name, ''), COALESCE(t.engine, 'no')"+
 		" FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)"+

@@ -85,18 +85,20 @@ func newQuietParty(t *testing.T, db persist.Database, l persist.Limits) *party {
 
 type quiet struct{ *virtual.Time }
 
-func partyOn(t *testing.T, db persist.Database, on ground, incarnation uint64, l persist.Limits, others ...string) *party {
+func partyOn(t *testing.T, db persist.Database, on ground, incarnation uint64, l persist.Limits,
+	others ...string) *party {
 	t.Helper()
 	archive, err := persist.NewArchive(persist.Options{Database: db, Incarnation: incarnation, Clock: on,
-		Tables: map[string]*persist.Mapping{"thing": mappingOf(t, things), "task": mappingOf(t, tasks)}, Scheduler: on, Limits: l})
+		Tables:    map[string]*persist.Mapping{"thing": mappingOf(t, things), "task": mappingOf(t, tasks)},
+		Scheduler: on, Limits: l})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &party{t: t, archive: archive, on: on, systems: make(map[string]*actors.System)}
 	p.add("n", incarnation, archive.Kind())
 	for i, name := range others {
-		p.add(name, incarnation+uint64(i)+1, actors.Kind{Name: persist.KeeperKind, Role: persist.KeeperRole, ByShard: true,
-			Receiver: func(actors.Runner) actors.Receiver { panic("no keeper lives here") }})
+		p.add(name, incarnation+uint64(i)+1, actors.Kind{Name: persist.KeeperKind, Role: persist.KeeperRole,
+			ByShard: true, Receiver: func(actors.Runner) actors.Receiver { panic("no keeper lives here") }})
 	}
 	return p
 }
@@ -168,8 +170,8 @@ func begin[R any](p *party, node string, q actors.Pending[R]) asked[R] {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.systems[node].Request(&actors.Envelope{Type: actors.Message, To: asker.Ref(fmt.Sprintf("%s.%d", node, n)), Number: 101,
-		Codec: wire.JSON, Body: body}, 30*time.Second, func(*actors.Envelope) {})
+	p.systems[node].Request(&actors.Envelope{Type: actors.Message, To: asker.Ref(fmt.Sprintf("%s.%d", node, n)),
+		Number: 101, Codec: wire.JSON, Body: body}, 30*time.Second, func(*actors.Envelope) {})
 	return a
 }
 

@@ -9,12 +9,13 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-// A tableRow is what a keeper holds of a row of a Table that somebody asks about: who waits, and what is being written.
-// It is forgotten when nobody does; what it knew is in the cache then.
+// A tableRow is what a keeper holds of a row of a Table that somebody asks about: who waits, and what is being
+// written. It is forgotten when nobody does; what it knew is in the cache then.
 //
-// Questions are done in rounds. A round takes all that waits, as far as it can go together: its reads are answered, and its
-// writes merged into one, in the order in which they came. Nothing of the row is answered while a round is under way, so
-// nobody sees what may still not last, nor an old row after somebody has seen the new one in the store.
+// Questions are done in rounds. A round takes all that waits, as far as it can go together: its reads are answered,
+// and its writes merged into one, in the order in which they came. Nothing of the row is answered while a round is
+// under way, so nobody sees what may still not last, nor an old row after somebody has seen the new one in the
+// store.
 type tableRow struct {
 	rows  *rowKeeper
 	table *Mapping

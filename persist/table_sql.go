@@ -14,8 +14,8 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-// This file keeps the rows of Tables in the two SQL databases. A batch travels as one JSON parameter, as entities do; its
-// texts in hexadecimal, so that no NUL and no escape is anybody's to interpret.
+// This file keeps the rows of Tables in the two SQL databases. A batch travels as one JSON parameter, as entities
+// do; its texts in hexadecimal, so that no NUL and no escape is anybody's to interpret.
 
 // A tableDialect is where MySQL and SQLite differ about Tables.
 type tableDialect struct {
@@ -94,8 +94,8 @@ func (m *Mapping) scan(rows *sql.Rows, most int) ([]Values, error) {
 	return found, rows.Err()
 }
 
-// selection is the statement of a query. It has a parameter always: without one MySQL would answer in texts, which round
-// floats.
+// selection is the statement of a query. It has a parameter always: without one MySQL would answer in texts, which
+// round floats.
 func (s *server) selection(q RowQuery) (string, []any, error) {
 	var b strings.Builder
 	var args []any
@@ -274,8 +274,8 @@ func (s *server) blame(doing string, err error) error {
 	return failed
 }
 
-// TakeIDs implements RowDatabase. The greatest key is read beforehand, without a lock: it is a floor and no more, and what
-// is taken comes out of one statement.
+// TakeIDs implements RowDatabase. The greatest key is read beforehand, without a lock: it is a floor and no more,
+// and what is taken comes out of one statement.
 func (s *server) TakeIDs(ctx context.Context, m *Mapping, n uint64) (uint64, error) {
 	doing := "take ids of " + m.Name
 	var greatest *uint64

@@ -12,8 +12,8 @@ func sqliteTables() tableDialect {
 }
 
 // sqliteDocument is a batch, joined with the keepers' fences.
-const sqliteDocument = `json_each(?1) v CROSS JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.value ->> '$.shard'
-	AND k.epoch = v.value ->> '$.epoch' AND k.holder = v.value ->> '$.holder'`
+const sqliteDocument = `json_each(?1) v CROSS JOIN firefly_fence k ON k.role = 'persist'
+	AND k.shard = v.value ->> '$.shard' AND k.epoch = v.value ->> '$.epoch' AND k.holder = v.value ->> '$.holder'`
 
 // sqliteValue is a column of a batch as what it is in the table.
 func sqliteValue(m *Mapping, i int) string {
@@ -46,8 +46,9 @@ func sqliteUpdateRows(m *Mapping, names []int) string {
 		set[n] = quoted(m.Columns[i].Name) + " = w.n" + strconv.Itoa(n)
 		from = append(from, sqliteValue(m, i)+" AS n"+strconv.Itoa(n))
 	}
-	return "UPDATE " + quoted(m.Name) + " SET " + strings.Join(set, ", ") + " FROM (SELECT " + strings.Join(from, ", ") +
-		" FROM " + sqliteDocument + ") w WHERE " + quoted(m.Name) + "." + quoted(m.Columns[m.Key].Name) + " = w.the_key"
+	return "UPDATE " + quoted(m.Name) + " SET " + strings.Join(set, ", ") +
+		" FROM (SELECT " + strings.Join(from, ", ") + " FROM " + sqliteDocument + ") w WHERE " +
+		quoted(m.Name) + "." + quoted(m.Columns[m.Key].Name) + " = w.the_key"
 }
 
 func sqliteDeleteRows(m *Mapping) string {
@@ -84,8 +85,8 @@ func sqliteColumns(ctx context.Context, s *server, table string) ([]heldColumn, 
 	return held, rows.Err()
 }
 
-// sqliteHolds lists what a type of column may be mapped to. The rules of affinity are SQLite's own; a type that it would
-// take for a number lets no text and no JSON in.
+// sqliteHolds lists what a type of column may be mapped to. The rules of affinity are SQLite's own; a type that it
+// would take for a number lets no text and no JSON in.
 func sqliteHolds(declared string) []ColumnType {
 	d := strings.ToUpper(declared)
 	has := func(parts ...string) bool {

@@ -18,8 +18,8 @@ var scores = persist.NewTable[Standing]("score")
 // best are the first lines; equals stand in the order of their names.
 var best = persist.Query{Order: []persist.Order{persist.Falling("sparks"), persist.Rising("who")}, Limit: boardShown}
 
-// scored writes down what the player has gathered. Nobody waits for it: if the store does not take it now, the next spark
-// brings it along.
+// scored writes down what the player has gathered. Nobody waits for it: if the store does not take it now, the next
+// spark brings it along.
 func (y *Player) scored(ctx actors.Context, _ *scored) error {
 	mine := Standing{ctx.Self().ID, y.glow.View().Gathered}
 	actors.Then(ctx, scores.Put(mine).Meanwhile(), func(ctx actors.Context, _ Standing, err error) error {

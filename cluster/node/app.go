@@ -24,8 +24,9 @@ type Module struct {
 	SQLTables []persist.Declared // whose rows behaviours ask for
 	Kinds     []actors.Kind
 
-	// Migrations make the module's SQL tables: goose files, in the folders mysql and sqlite3 where they differ. Which of
-	// them were done stands in the table migration_NAME, after the module's name. They are done with the runtime's own.
+	// Migrations make the module's SQL tables: goose files, in the folders mysql and sqlite3 where they differ.
+	// Which of them were done stands in the table migration_NAME, after the module's name. They are done with the
+	// runtime's own.
 	Migrations fs.FS
 }
 
