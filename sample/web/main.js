@@ -114,6 +114,11 @@ function handlers(c) {
     world.gold = m.amount;
     panel.purse(m.amount);
   });
+  c.on(N.RECEIVED, (m) => {
+    panel.toast(m.back ? `${m.from} is not here to take your ${m.sparks} sparks: they are back.`
+      : `${m.from} gave you ${m.sparks} sparks.`, Boolean(m.back));
+    sound.bell();
+  });
   c.on(N.HEARD, (m) => {
     panel.heard(m.who, m.text);
     if (m.old) return; // said before we came
@@ -157,7 +162,12 @@ world.onspark = (spark, taker, mine) => {
 
 panel.want = {
   start,
-  say: (text) => ask(N.SAY, { text }),
+  async say(text) {
+    const gift = /^\/give (\S+) (\d+)$/.exec(text);
+    if (!gift) return ask(N.SAY, { text });
+    const got = await ask(N.GIVE, { to: gift[1], sparks: Number(gift[2]) });
+    if (got) panel.toast(`${got.sparks} sparks are on their way to ${got.to}.`);
+  },
   async buy(item) {
     const got = await ask(N.BUY, { item });
     if (!got) return;
