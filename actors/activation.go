@@ -202,6 +202,8 @@ func (n *entity) dropWaiting(r *Refusal) {
 	}
 	if n.props.box != nil {
 		n.props.box.disarm()
+		n.sys.stuck.Add(-int64(n.props.box.stuck))
+		n.props.box.stuck = 0
 	}
 	n.hush()
 }

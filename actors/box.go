@@ -28,6 +28,7 @@ type box struct {
 	draft []notice // what the turn under way will have leave
 	news  []notice // what leaves as soon as the turn that made it is durable, oldest first
 	alarm boxAlarm
+	stuck int // messages that have been sent again and again, as the node's count has them
 }
 
 // The contents of a box, as they are stored.
@@ -136,7 +137,22 @@ func (b *box) keep() {
 	b.before, b.editing = nil, false
 	b.news = append(b.news, b.draft...)
 	b.draft = nil
+	b.countStuck()
 	b.arm()
+}
+
+// countStuck keeps the node's count of messages that are not taken.
+func (b *box) countStuck() {
+	now := 0
+	for _, p := range b.now.Out {
+		if p.Tries >= stuckAfter {
+			now++
+		}
+	}
+	if now != b.stuck {
+		b.n.sys.stuck.Add(int64(now - b.stuck))
+		b.stuck = now
+	}
 }
 
 func (b *box) adopt(old slot) {
