@@ -68,8 +68,8 @@ func (t *table) index(x Index) {
 		t.refuse("%s: its column %s is longer than %d bytes; give the field a shorter name for JSON",
 			where, x.Column, maxColumn)
 	case !isColumn(x.Column):
-		t.refuse("%s: its column would be %q; a column is of a-z, 0-9 and _, a letter first: name the cell so, and the "+
-			"field for JSON", where, x.Column)
+		t.refuse("%s: its column would be %q; a column is of a-z, 0-9 and _, a letter first: name the cell so, and "+
+			"the field for JSON", where, x.Column)
 	case slices.Contains(takenColumns[:], x.Column):
 		t.refuse("%s: its column %s is the runtime's own; give the field another name for JSON", where, x.Column)
 	case slices.ContainsFunc(t.indexes, same):

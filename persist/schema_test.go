@@ -153,12 +153,14 @@ func plain(b *bench, id string, version uint64, parts ...string) persist.Change 
 }
 
 var (
-	gold   = actors.Index{Cell: "Wallet", Path: []string{"gold"}, Column: "wallet_gold", Type: actors.IndexInt}
-	ever   = actors.Index{Cell: "Wallet", Path: []string{"Ever"}, Column: "wallet_ever", Type: actors.IndexUint}
-	heat   = actors.Index{Cell: "Wallet", Path: []string{"in", "heat"}, Column: "wallet_in_heat", Type: actors.IndexFloat}
+	gold = actors.Index{Cell: "Wallet", Path: []string{"gold"}, Column: "wallet_gold", Type: actors.IndexInt}
+	ever = actors.Index{Cell: "Wallet", Path: []string{"Ever"}, Column: "wallet_ever", Type: actors.IndexUint}
+	heat = actors.Index{Cell: "Wallet", Path: []string{"in", "heat"}, Column: "wallet_in_heat",
+		Type: actors.IndexFloat}
 	locked = actors.Index{Cell: "Wallet", Path: []string{"locked"}, Column: "wallet_locked", Type: actors.IndexBool}
 	title  = actors.Index{Cell: "Wallet", Path: []string{"title"}, Column: "wallet_title", Type: actors.IndexText}
-	price  = actors.Index{Cell: "lot_s", InRows: true, Path: []string{"price"}, Column: "lot_s_price", Type: actors.IndexInt}
+	price  = actors.Index{Cell: "lot_s", InRows: true, Path: []string{"price"}, Column: "lot_s_price",
+		Type: actors.IndexInt}
 )
 
 func wallet(fields string) string { return `{"Wallet":{"v":1,"d":{` + fields + `}}}` }
@@ -309,7 +311,8 @@ func manyMigrate(y *yard) {
 		})
 	}
 	all.Wait()
-	if lacks, err := persist.Missing(y.Context(), y.db, schemaOf(gold, ever, title, price)); err != nil || lacks != nil {
+	lacks, err := persist.Missing(y.Context(), y.db, schemaOf(gold, ever, title, price))
+	if err != nil || lacks != nil {
 		y.Errorf("afterwards it lacks %v, %v", lacks, err)
 	}
 }

@@ -186,7 +186,8 @@ func meadow(now time.Time) []Report {
 		{301, "Buy", "player", 940, 3, 2000 * us, 14_000 * us, 81_000 * us},
 		{401, "Say", "player", 5120, 0, 20 * us, 130 * us, 1000 * us},
 	}
-	store.Store = &Store{Level: "degraded: mysql 10: sync_binlog=0", Dirty: 41, Pending: 12, Oldest: 640_000 * us, Hits: 20113, Misses: 1801,
+	store.Store = &Store{Level: "degraded: mysql 10: sync_binlog=0", Dirty: 41, Pending: 12, Oldest: 640_000 * us,
+		Hits: 20113, Misses: 1801,
 		Counters: map[string]int64{"writes_total": 120_334, "batches_total": 4011}}
 	return []Report{gate, game, store, at("admin-1", "admin")}
 }

@@ -67,7 +67,7 @@ type Number struct {
 
 // A Store is what a persist node holds between entities and database.
 type Store struct {
-	Level    string           `json:"level"`     // what being written means there; begins with "degraded: " if it may be lost
+	Level    string           `json:"level"`     // what being written means; "degraded: ..." if it may be lost
 	Dirty    int              `json:"dirty"`     // rows changed and not yet handed to a writer
 	Pending  int              `json:"pending"`   // rows with a writer, not yet confirmed
 	Oldest   time.Duration    `json:"oldest_ns"` // age of the oldest change that is not durable

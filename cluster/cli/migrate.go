@@ -47,15 +47,15 @@ func (t *tool) migrateCommand(config *string) *cobra.Command {
 	var dry, states, json bool
 	c := &cobra.Command{
 		Use:   "migrate [--dry-run] [--states]",
-		Short: "Give the store the tables, columns and indexes that this build needs; and bring stored cells up to date",
+		Short: "Give the store the tables, columns and indexes that this build needs; bring stored cells up to date",
 		Long: `Give the store the tables, columns, indexes and fences that this build needs.
 
 An embedded store is also migrated by each node that starts; a MySQL store only here: nodes that find it behind do not
 start, and up ends with 3. It may run while the cluster plays, and again after it was interrupted.
 
-With --states it goes on with the contents: cells that an older build wrote are brought up to date as loading would do it,
-entity by entity. Run it only when no node of an older build runs any more, here or elsewhere. Rows that cannot be brought
-up to date are named and left as they are; then it ends with 1.
+With --states it goes on with the contents: cells that an older build wrote are brought up to date, as loading would do
+it entity by entity. Run it only when no node of an older build runs any more, here or elsewhere. Rows that cannot be
+brought up to date are named and left as they are; then it ends with 1.
 
 With --dry-run it changes nothing and says what it would do; it ends with 3 if that is anything.`,
 		Args: cobra.NoArgs,
@@ -266,8 +266,8 @@ func (m *migration) took(began time.Time) time.Duration {
 	return time.Since(began).Round(time.Millisecond)
 }
 
-// checkSchema asks, before `up` starts anything, whether the store is as the nodes need it. A store that does not answer
-// is the nodes' to wait for.
+// checkSchema asks, before `up` starts anything, whether the store is as the nodes need it. A store that does not
+// answer is the nodes' to wait for.
 func (t *tool) checkSchema(ctx context.Context, c *node.Config, nodes []node.NodeConfig) (err error) {
 	keeps := func(n node.NodeConfig) bool { return n.Has(node.RolePersist) }
 	if t.blueprint == nil || c.Persist.Store != node.StoreMySQL || !slices.ContainsFunc(nodes, keeps) {

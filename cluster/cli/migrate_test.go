@@ -224,7 +224,8 @@ func migratesStates(p *place, driver, source string) {
 		p.t.Errorf("%d rows were migrated when it was killed: that is not its middle", before)
 	}
 	text := p.says(exitFailed, "migrate --states --json",
-		`{"what":"misfit","text":"actors: migrate cell worn: migrate from version 1: blue is out","table":"state_closet","id":"c000100"}`,
+		`{"what":"misfit","text":"actors: migrate cell worn: migrate from version 1: blue is out",`+
+			`"table":"state_closet","id":"c000100"}`,
 		"200 rows could not be migrated")
 	var last migrateEvent
 	for _, line := range strings.Split(text, "\n") {
@@ -238,6 +239,7 @@ func migratesStates(p *place, driver, source string) {
 	if now := migrated(); now != rows*99/100 {
 		p.t.Errorf("%d rows are migrated", now)
 	}
-	p.says(exitFailed, "migrate --states", "closet: 20000 rows in ", ": 0 migrated, 0 written by their owners meanwhile, "+
-		"200 failed", `state_closet, id "c000100", part "": actors: migrate cell worn`)
+	p.says(exitFailed, "migrate --states", "closet: 20000 rows in ",
+		": 0 migrated, 0 written by their owners meanwhile, 200 failed",
+		`state_closet, id "c000100", part "": actors: migrate cell worn`)
 }

@@ -304,8 +304,8 @@ func (s *Supervisor) childEnded(beside context.Context, e ending) {
 	}
 }
 
-// endIfBehind gives up a start that no further try can help. A node that finds so later, because somebody has changed the
-// store under it, rests like others that die: once the store is migrated, it comes back by itself.
+// endIfBehind gives up a start that no further try can help. A node that finds so later, because somebody has changed
+// the store under it, rests like others that die: once the store is migrated, it comes back by itself.
 func (s *Supervisor) endIfBehind(rush context.Context, e ending) {
 	if e.code != exitBehind || s.phase >= playing {
 		return

@@ -110,8 +110,8 @@ func (n *Node) makeSystem() (err error) {
 		}}
 	if n.self.Has(RolePersist) {
 		n.archive, err = persist.NewArchive(persist.Options{Database: n.parts.Database, Level: n.parts.Level,
-			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Tables: n.blueprint.SQLTables, Clock: n.parts.Clock,
-			Scheduler: n.parts.Scheduler, Log: n.parts.Log, Limits: n.config.Persist.Limits})
+			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Tables: n.blueprint.SQLTables,
+			Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Limits: n.config.Persist.Limits})
 		if err != nil {
 			return err
 		}

@@ -25,8 +25,8 @@ func OpenStore(c *Config) (persist.Database, error) {
 	return persist.OpenSQLite(c.StoreFile())
 }
 
-// settle sees to the store's schema before a node uses it. An embedded store belongs to the nodes, so they bring it up to
-// date. A server belongs to its operator, who says when a table with all players in it is changed: there a node only
+// settle sees to the store's schema before a node uses it. An embedded store belongs to the nodes, so they bring it up
+// to date. A server belongs to its operator, who says when a table with all players in it is changed: there a node only
 // looks, and does not start on a schema that it cannot work with. The error then is a persist.Behind.
 func settle(ctx context.Context, b *Blueprint, c *Config, db persist.Database) error {
 	if c.Persist.Store != StoreMySQL {
