@@ -15,7 +15,7 @@ import (
 // The migrations of the tables that every game has. Tables of kinds are made when their kind is
 // first seen; what is in them migrates cell by cell, when an entity is loaded or in bulk.
 //
-// go:embed migration
+//go:embed migration
 var migrations embed.FS
 
 // gooseTable is where goose keeps which of the runtime's migrations were done.
