@@ -9,11 +9,11 @@ import (
 
 // This file is how actors are found that wait for each other, so that none of them waits for its deadline.
 //
-// A question waits for others while its message is kept by a held mailbox: for those that hold it. And while a handler
-// has it: for those that the handler has asked. A circle of such waits is closed when a message comes to a held mailbox.
-// So the actor sends probes along its questions then. Whoever gets a probe passes it on along the questions for which
-// the last one of its path waits; it collects the path. Once the path bites itself, a second round goes along it. What
-// is open in both rounds was so at the end of the first: all at once, so the circle is no mirage. The second round begins
+// A question waits for others while a held mailbox keeps its message: for those that hold it. And while a handler has
+// it: for those that the handler has asked. A circle of such waits is closed when a message comes to a held mailbox. So
+// the actor sends probes along its questions then. Whoever gets a probe passes it on along the questions for which the
+// last one of its path waits; it collects the path. Once the path bites itself, a second round goes along it. What is
+// open in both rounds was so at the end of the first: all at once, so the circle is no mirage. The second round begins
 // and ends at the newest question, whose asker is told CYCLE. Two probes that find one circle agree on whom to tell.
 //
 // A circle is never invented, but may be missed: one of more than MaxHops questions, or through a question to any of a
@@ -60,7 +60,7 @@ func (a wait) isNewer(b wait) bool {
 type cycleProbe struct {
 	Path  []wait `json:"path"`
 	Round uint64 `json:"round,omitempty"` // of the probes that begin with the first question
-	Sure  int    `json:"sure,omitempty"`  // of a circle: the steps that stood in the second round; 0: it is the first one
+	Sure  int    `json:"sure,omitempty"`  // steps of a circle that the second round has come to; 0: it is the first
 }
 
 // notice has an entity look for a cycle, because a question has come to its mailbox while it is held.

@@ -284,7 +284,8 @@ func (s *System) Report() Report {
 	r := Report{Actors: map[KindName]int{}, Numbers: s.meter.report(), Messages: s.messagesCount.Load(),
 		Late: s.late.Load(), Expired: s.expired.Load(), Lost: s.lost.Load(), Full: s.full.Load(),
 		Unhandled: s.unhandledCount.Load(), Fenced: s.fencedCount.Load(),
-		Hung: int(s.hung.Load()), Probes: s.probes.Load(), Cycles: s.cycles.Load(), Delivered: s.delivered.Load(), Undelivered: s.undelivered.Load(),
+		Hung: int(s.hung.Load()), Probes: s.probes.Load(), Cycles: s.cycles.Load(),
+		Delivered: s.delivered.Load(), Undelivered: s.undelivered.Load(),
 		Resent: s.resent.Load(), Repeated: s.repeated.Load(), Gaps: s.gaps.Load(), Reminded: s.reminded.Load(),
 		Stuck: int(s.stuck.Load())}
 	for _, p := range s.all() {
