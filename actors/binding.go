@@ -26,6 +26,8 @@ func (n *entity) order(e *Envelope) {
 		n.wake()
 	case *Delivered:
 		n.confirmed(e.From, m)
+	case *Inspect:
+		n.inspect(e, m)
 	case *Forget:
 		n.forget(e.From, m)
 	default:

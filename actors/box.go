@@ -18,8 +18,8 @@ const boxName = "(box)"
 // what sent it is, and taken exactly when its effect is.
 type box struct {
 	n        *entity
-	now      *contents // replaced by every turn that changes it, never changed after
-	before   *contents // as it was when the turn began to edit
+	now      *Contents // replaced by every turn that changes it, never changed after
+	before   *Contents // as it was when the turn began to edit
 	editing  bool
 	dirty    bool
 	wasDirty bool
@@ -31,13 +31,13 @@ type box struct {
 	stuck int // messages that have been sent again and again, as the node's count has them
 }
 
-// The contents of a box, as they are stored.
-type contents struct {
+// Contents are those of a box, as they are stored in its entity's row and as an operator sees them. They are read-only.
+type Contents struct {
 	Next  uint64         `json:"next,omitempty"`  // number of the newest durable message that was sent
-	Out   []*parcel      `json:"out,omitempty"`   // not yet confirmed, in order
-	In    map[Ref]*taken `json:"in,omitempty"`    // by sender
+	Out   []*Parcel      `json:"out,omitempty"`   // not yet confirmed, in order
+	In    map[Ref]*Taken `json:"in,omitempty"`    // by sender
 	Twice map[Ref]int64  `json:"twice,omitempty"` // receivers that may be sent a message twice: when last, in Unix ms
-	Due   []*reminder    `json:"due,omitempty"`   // in the order of their times
+	Due   []*Reminder    `json:"due,omitempty"`   // in the order of their times
 }
 
 // A notice is something that leaves when the turn that made it is durable: a message to be sent, or what is to be told
@@ -57,10 +57,10 @@ const (
 	noticeForget                       // the receiver may forget all up to seq
 )
 
-func newBox(n *entity) *box { return &box{n: n, now: &contents{}} }
+func newBox(n *entity) *box { return &box{n: n, now: &Contents{}} }
 
 // change returns the contents for the turn under way to change; what they point to is replaced, not changed.
-func (b *box) change() *contents {
+func (b *box) change() *Contents {
 	if !b.editing {
 		b.n.turn.touch(b)
 		c := *b.now
@@ -120,7 +120,7 @@ func (b *box) leave(mark uint64) {
 	b.arm()
 }
 
-func (c *contents) isEmpty() bool {
+func (c *Contents) isEmpty() bool {
 	return c.Next == 0 && len(c.Out)+len(c.In)+len(c.Twice)+len(c.Due) == 0
 }
 
@@ -166,7 +166,7 @@ func (b *box) load(cells, _ map[string]json.RawMessage) error {
 	if !ok {
 		return nil
 	}
-	c := new(contents)
+	c := new(Contents)
 	if err := json.Unmarshal(raw, c); err != nil {
 		return fmt.Errorf("actors: load the box: %w", err)
 	}
@@ -206,7 +206,7 @@ func (b *box) confirm() { b.given = false }
 // A boxEdit is what a turn has changed in the box.
 type boxEdit struct {
 	n             *entity
-	before, after *contents
+	before, after *Contents
 }
 
 func (b *box) edit(undoing bool) Edit {
@@ -221,7 +221,7 @@ func (e boxEdit) After(p *Patch) error  { return p.box(e.n, e.after) }
 
 // Weight is what it keeps in memory, in bytes. What parcels hold is not in it: they are shared.
 func (e boxEdit) Weight() int {
-	return editWeight + len(e.before.Out)*int(unsafe.Sizeof(&parcel{})) + len(e.before.In)*memberWeight
+	return editWeight + len(e.before.Out)*int(unsafe.Sizeof(&Parcel{})) + len(e.before.In)*memberWeight
 }
 
 func (b *box) image(p *Patch) error {
@@ -232,7 +232,7 @@ func (b *box) image(p *Patch) error {
 }
 
 // box writes contents of a box.
-func (p *Patch) box(n *entity, c *contents) error {
+func (p *Patch) box(n *entity, c *Contents) error {
 	if p.Cells[boxName] = nil; c.isEmpty() {
 		return nil
 	}
@@ -245,18 +245,18 @@ func (p *Patch) box(n *entity, c *contents) error {
 }
 
 // masked is a copy without what is sensitive in the messages.
-func (c *contents) masked(messages wire.Catalogue, mask Mask) *contents {
+func (c *Contents) masked(messages wire.Catalogue, mask Mask) *Contents {
 	if mask == nil {
 		return c
 	}
-	hide := func(number uint32, b exact) exact {
+	hide := func(number uint32, b Exact) Exact {
 		if line := messages.ByNumber(number); line != nil {
 			return line.RedactBody(line.Native(), b, mask)
 		}
 		return b
 	}
 	m := *c
-	m.Out, m.Due = make([]*parcel, len(c.Out)), make([]*reminder, len(c.Due))
+	m.Out, m.Due = make([]*Parcel, len(c.Out)), make([]*Reminder, len(c.Due))
 	for i, p := range c.Out {
 		q := *p
 		q.Body = hide(p.Number, p.Body)

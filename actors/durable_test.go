@@ -26,7 +26,7 @@ type (
 		Serial int // rises per sender and receiver
 		How    string
 	}
-	ring struct{ Text string }
+	bell struct{ Text string }
 	set  struct {
 		Text string
 		In   time.Duration
@@ -36,7 +36,7 @@ type (
 
 var bankMessages = wire.Messages(
 	wire.In[*transfer](200), wire.Internal[*credit](201).Durable(), wire.In[*look](203), wire.Out[*bought](204),
-	wire.Internal[*ring](205), wire.In[*set](206), wire.In[*relay](207))
+	wire.Internal[*bell](205), wire.In[*set](206), wire.In[*relay](207))
 
 const (
 	accountKind KindName = "account"
@@ -62,13 +62,13 @@ func (w *world) newAccount(p *Props) {
 	Handle(p, a.credit)
 	Handle(p, func(ctx Context, m *set) error {
 		if m.Off {
-			ctx.Cancel(&ring{m.Text})
+			ctx.Cancel(&bell{m.Text})
 			return nil
 		}
-		ctx.Remind(ctx.Now().Add(m.In), &ring{m.Text})
+		ctx.Remind(ctx.Now().Add(m.In), &bell{m.Text})
 		return nil
 	})
-	Handle(p, func(ctx Context, m *ring) error {
+	Handle(p, func(ctx Context, m *bell) error {
 		a.vault.Edit().Rings++
 		switch m.Text {
 		case "refuse":
@@ -151,9 +151,9 @@ func (w *world) vaultOf(id string) (v vault) {
 	return cells["vault"].D
 }
 
-func (w *world) boxOf(id string) *contents {
+func (w *world) boxOf(id string) *Contents {
 	w.t.Helper()
-	c := new(contents)
+	c := new(Contents)
 	if raw := w.store.entities[accountKind.Ref(id)].Box; raw != nil {
 		if err := json.Unmarshal(raw, c); err != nil {
 			w.t.Fatal(err)
@@ -249,6 +249,42 @@ func TestARefusalIsFinalAndComesBackToTheSender(t *testing.T) {
 	}
 	if len(w.boxOf("ann").Out)+len(w.boxOf("closed").In)+len(w.boxOf("bob").In) != 0 {
 		t.Errorf("%s %s", w.store.entities[ann].Box, w.store.entities[accountKind.Ref("closed")].Box)
+	}
+}
+
+func TestAnOperatorSeesWhatIsStuckAndGivesItUp(t *testing.T) {
+	w := bank(t)
+	ann := accountKind.Ref("ann")
+	w.routed = func(e *Envelope) bool { return e.To == accountKind.Ref("closed") }
+	w.call(ann, &transfer{To: accountKind.Ref("closed"), Amount: 3})
+	w.call(ann, &transfer{To: accountKind.Ref("closed"), Amount: 4})
+	w.pass(2 * time.Minute)
+	if r := w.sys.Report(); r.Stuck != 1 {
+		t.Errorf("%d are stuck", r.Stuck)
+	}
+	inspect := func(drop uint64) (c Contents, err error) {
+		e := RuntimeMessage(Ref{}, ann, &Inspect{Drop: drop})
+		w.sys.Request(e, time.Second, func(answer *Envelope) {
+			if err = json.Unmarshal(answer.Body, &c); answer.Type == Refused {
+				err = answer.Refusal()
+			}
+		})
+		w.settle()
+		return c, err
+	}
+	if c, err := inspect(0); err != nil || len(c.Out) != 2 || c.Out[0].Tries < 5 {
+		t.Fatalf("%+v %v", c, err)
+	}
+	if _, err := inspect(9); !errors.Is(err, BadBody) {
+		t.Error(err)
+	}
+	if c, err := inspect(1); err != nil || len(c.Out) != 1 || w.gold(ann) != -4 {
+		t.Fatalf("%+v %v", c, err)
+	}
+	w.routed = nil
+	w.pass(2 * time.Minute)
+	if c, err := inspect(0); err != nil || len(c.Out) != 0 || w.sys.Report().Stuck != 0 || w.gold(ann) != 0 {
+		t.Errorf("%+v %v", c, err) // the second was taken, and refused
 	}
 }
 

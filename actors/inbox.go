@@ -9,8 +9,8 @@ import (
 // same write; the sender hears of it when that is durable. What was taken is remembered until the sender says that it
 // will not come again.
 
-// A taken is how far an entity has taken the durable messages of one sender.
-type taken struct {
+// A Taken is how far an entity has taken the durable messages of one sender.
+type Taken struct {
 	Seq     uint64          `json:"seq"`
 	At      int64           `json:"at"`                // Unix milliseconds when the newest was taken
 	Tries   int             `json:"tries,omitempty"`   // how often the sender was told again since
@@ -40,7 +40,7 @@ func (n *entity) take(known *entry, e *Envelope, seq, before uint64) {
 // took notes that a message was taken, and with which code if it was refused.
 func (b *box) took(peer Ref, seq uint64, refused Code) {
 	c := b.change()
-	now := &taken{Seq: seq, At: b.n.last.UnixMilli()}
+	now := &Taken{Seq: seq, At: b.n.last.UnixMilli()}
 	if had := c.In[peer]; had != nil {
 		now.Refused = had.Refused
 	}
@@ -52,7 +52,7 @@ func (b *box) took(peer Ref, seq uint64, refused Code) {
 		now.Refused[seq] = refused
 	}
 	if c.In == nil {
-		c.In = map[Ref]*taken{}
+		c.In = map[Ref]*Taken{}
 	}
 	c.In[peer] = now
 	b.notify(noticeTaken, peer, seq)
@@ -92,7 +92,7 @@ func (n *entity) forget(peer Ref, m *Forget) {
 }
 
 // without is a copy that has forgotten what was refused up to a number.
-func (k *taken) without(upTo uint64) *taken {
+func (k *Taken) without(upTo uint64) *Taken {
 	c := *k
 	c.Refused = maps.Clone(k.Refused)
 	maps.DeleteFunc(c.Refused, func(seq uint64, _ Code) bool { return seq <= upTo })
@@ -100,7 +100,7 @@ func (k *taken) without(upTo uint64) *taken {
 }
 
 // recallAt is when the sender is told again, which makes it say whether it may be forgotten.
-func (k *taken) recallAt() time.Time {
+func (k *Taken) recallAt() time.Time {
 	return time.UnixMilli(k.At).Add(min(recallAfter<<min(k.Tries, 7), longestResend))
 }
 

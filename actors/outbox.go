@@ -31,21 +31,21 @@ const (
 	recallAfter = 30 * time.Second
 )
 
-// A parcel is a durable message that has not been confirmed.
-type parcel struct {
+// A Parcel is a durable message that has not been confirmed.
+type Parcel struct {
 	Seq    uint64 `json:"seq"`
 	To     Ref    `json:"to"`
 	Number uint32 `json:"number"`
-	Body   exact  `json:"body,omitempty"`
+	Body   Exact  `json:"body,omitempty"`
 	Due    int64  `json:"due"`             // Unix milliseconds when it is sent again, if it is the first to its receiver
 	Tries  int    `json:"tries,omitempty"` // how often it was sent again
 }
 
-// exact is bytes that come back from a store as they were, and that an operator can read there if they are text.
-type exact []byte
+// Exact is bytes that come back from a store as they were, and that an operator can read there if they are text.
+type Exact []byte
 
 // MarshalJSON writes a string, or for bytes that are no text an array with their base64.
-func (b exact) MarshalJSON() ([]byte, error) {
+func (b Exact) MarshalJSON() ([]byte, error) {
 	if utf8.Valid(b) {
 		return json.Marshal(string(b))
 	}
@@ -53,7 +53,7 @@ func (b exact) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
-func (b *exact) UnmarshalJSON(raw []byte) error {
+func (b *Exact) UnmarshalJSON(raw []byte) error {
 	if bytes.HasPrefix(raw, []byte("[")) {
 		var wrapped [1][]byte
 		err := json.Unmarshal(raw, &wrapped)
@@ -62,7 +62,7 @@ func (b *exact) UnmarshalJSON(raw []byte) error {
 	}
 	var text string
 	err := json.Unmarshal(raw, &text)
-	*b = exact(text)
+	*b = Exact(text)
 	return err
 }
 
@@ -88,7 +88,7 @@ func (t *turn) post(to Ref, line *wire.Type, msg any) {
 	body := t.envelope(to, line, line.Native(), msg).Body
 	c := n.props.box.change()
 	c.Next++
-	c.Out = append(c.Out, &parcel{Seq: c.Next, To: to, Number: line.Number, Body: body,
+	c.Out = append(c.Out, &Parcel{Seq: c.Next, To: to, Number: line.Number, Body: body,
 		Due: t.now.Add(firstResend).UnixMilli()})
 	n.props.box.notify(noticeSend, to, c.Next)
 }
@@ -105,7 +105,7 @@ func (n *entity) sendParcel(seq uint64) {
 
 // delivery is the envelope of the parcel at i. It is of no use after its deadline, so that a receiver may forget that
 // it has had it.
-func (n *entity) delivery(c *contents, i int) *Envelope {
+func (n *entity) delivery(c *Contents, i int) *Envelope {
 	p, before := c.Out[i], uint64(0)
 	for _, q := range c.Out[:i] {
 		if q.To == p.To {
@@ -145,24 +145,18 @@ func (n *entity) confirmed(peer Ref, m *Delivered) {
 	if b == nil {
 		return
 	}
-	isTaken := func(p *parcel) bool { return p.To == peer && p.Seq <= m.UpTo }
+	isTaken := func(p *Parcel) bool { return p.To == peer && p.Seq <= m.UpTo }
 	if !slices.ContainsFunc(b.now.Out, isTaken) {
 		n.mayForget(peer, m.UpTo)
 		return
 	}
 	n.run(n.newTurn(0, "delivered"), func() (any, error) {
-		c := b.change()
-		before := c.Out
-		c.Out = slices.DeleteFunc(c.Out, isTaken)
-		n.sys.delivered.Add(uint64(len(before) - len(c.Out)))
-		if at := slices.IndexFunc(c.Out, func(p *parcel) bool { return p.To == peer }); at >= 0 {
-			next := *c.Out[at]
-			next.Due, next.Tries = n.last.Add(firstResend).UnixMilli(), 0
-			c.Out[at] = &next
-		} else if c.Twice[peer] == 0 {
+		before := b.now.Out
+		if left := b.drop(peer, isTaken); !left && b.now.Twice[peer] == 0 {
 			b.notify(noticeForget, peer, m.UpTo)
 		}
-		for _, p := range b.before.Out {
+		n.sys.delivered.Add(uint64(len(before) - len(b.now.Out)))
+		for _, p := range before {
 			if code, refused := m.Refused[p.Seq]; refused && isTaken(p) {
 				n.undelivered(p, code)
 			}
@@ -171,8 +165,51 @@ func (n *entity) confirmed(peer Ref, m *Delivered) {
 	})
 }
 
+// inspect answers an operator.
+func (n *entity) inspect(e *Envelope, m *Inspect) {
+	if n.props.box == nil {
+		n.sys.refuseTo(e, &Refusal{Code: BadBody, Text: n.ref.String() + " stores nothing, and so it has no box"})
+		return
+	}
+	at := slices.IndexFunc(n.props.box.now.Out, func(p *Parcel) bool { return p.Seq == m.Drop })
+	if m.Drop != 0 && at < 0 {
+		n.sys.refuseTo(e, &Refusal{Code: BadBody,
+			Text: fmt.Sprintf("%s has no message %d on its way", n.ref, m.Drop)})
+		return
+	}
+	if m.Drop != 0 {
+		n.run(n.newTurn(0, "dropped"), func() (any, error) {
+			p := n.props.box.now.Out[at]
+			n.props.box.drop(p.To, func(q *Parcel) bool { return q == p })
+			n.undelivered(p, Dropped)
+			return done, nil
+		})
+	}
+	contents, err := json.Marshal(n.props.box.now)
+	if err != nil {
+		n.sys.refuseTo(e, &Refusal{Code: Internal, Text: err.Error()})
+		return
+	}
+	n.route(e.Answer(NumberInspect, wire.JSON, contents))
+}
+
+// drop takes parcels to one receiver out, and reports whether others to it are left: the first of them is sent again
+// soon, if need be.
+func (b *box) drop(peer Ref, which func(*Parcel) bool) (left bool) {
+	c := b.change()
+	c.Out = slices.DeleteFunc(c.Out, which)
+	at := slices.IndexFunc(c.Out, func(p *Parcel) bool { return p.To == peer })
+	if at < 0 {
+		return false
+	}
+	next := *c.Out[at]
+	next.Due, next.Tries = b.n.last.Add(firstResend).UnixMilli(), 0
+	c.Out[at] = &next
+	return true
+}
+
 // undelivered tells the listeners that a message was refused for good.
-func (n *entity) undelivered(p *parcel, code Code) {
+func (n *entity) undelivered(p *Parcel, code Code) {
 	e := &Undelivered{To: p.To, Code: code}
 	if line := n.sys.messages.ByNumber(p.Number); line != nil {
 		e.Msg, _ = line.Decode(line.Native(), p.Body) // what cannot be read is nil, and its receiver knows why
@@ -229,7 +266,7 @@ func (n *entity) resend() {
 }
 
 // resendTo sends again what is durable of all that is on its way to the receiver of the parcel at head.
-func (n *entity) resendTo(c *contents, head int) {
+func (n *entity) resendTo(c *Contents, head int) {
 	for i, p := range c.Out[head:] {
 		if p.To == c.Out[head].To && !n.props.box.waits(noticeSend, p.To, p.Seq) {
 			n.sys.resent.Add(1)
@@ -239,7 +276,7 @@ func (n *entity) resendTo(c *contents, head int) {
 }
 
 // heads are the indexes of the parcels that are the first to their receivers.
-func (c *contents) heads() (heads []int) {
+func (c *Contents) heads() (heads []int) {
 	seen := make(map[Ref]bool, min(len(c.Out), 8))
 	for i, p := range c.Out {
 		if !seen[p.To] {

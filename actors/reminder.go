@@ -12,25 +12,25 @@ import (
 // This file is what an entity is to do at a time: messages to itself that are stored with it, and whatever else is in
 // its box and comes due.
 
-// A reminder is a message that an entity has to itself at a time. It is known by its message, as a timer is.
-type reminder struct {
+// A Reminder is a message that an entity has to itself at a time. It is known by its message, as a timer is.
+type Reminder struct {
 	Number uint32 `json:"number"`
-	Body   exact  `json:"body,omitempty"`
+	Body   Exact  `json:"body,omitempty"`
 	At     int64  `json:"at"`              // Unix milliseconds
 	Tries  int    `json:"tries,omitempty"` // how often it has failed
 }
 
-func (r *reminder) is(number uint32, body []byte) bool {
+func (r *Reminder) is(number uint32, body []byte) bool {
 	return r.Number == number && bytes.Equal(r.Body, body)
 }
 
 // setReminder puts a reminder into its place, instead of one that has the same message; nil only removes that one.
-func (c *contents) setReminder(number uint32, body []byte, r *reminder) {
-	c.Due = slices.DeleteFunc(c.Due, func(old *reminder) bool { return old.is(number, body) })
+func (c *Contents) setReminder(number uint32, body []byte, r *Reminder) {
+	c.Due = slices.DeleteFunc(c.Due, func(old *Reminder) bool { return old.is(number, body) })
 	if r == nil {
 		return
 	}
-	at, _ := slices.BinarySearchFunc(c.Due, r.At+1, func(old *reminder, at int64) int { return cmp.Compare(old.At, at) })
+	at, _ := slices.BinarySearchFunc(c.Due, r.At+1, func(old *Reminder, at int64) int { return cmp.Compare(old.At, at) })
 	c.Due = slices.Insert(c.Due, at, r)
 }
 

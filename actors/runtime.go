@@ -84,8 +84,19 @@ type Forget struct {
 	UpTo uint64 `json:"up_to"`
 }
 
+// Inspect asks an entity for what is in its box, and answers with Contents in JSON. With Drop the durable message of
+// that number is given up first: its sender hears of it as Undelivered with the code DROPPED. It may have been taken
+// nevertheless.
+type Inspect struct {
+	Drop uint64 `json:"drop,omitempty"`
+}
+
+// Dropped is the code of a durable message that an operator gave up.
+const Dropped Code = "DROPPED"
+
 // Numbers of the runtime's own messages.
 const (
+	NumberInspect   = 9
 	NumberBound     = 10
 	NumberUnbound   = 11
 	NumberBind      = 12
@@ -102,6 +113,7 @@ const (
 const TakenOver Code = "TAKEN_OVER"
 
 var runtimeMessages = wire.Runtime(
+	wire.Internal[*Inspect](NumberInspect),
 	wire.Internal[*Bound](NumberBound),
 	wire.Internal[*Unbound](NumberUnbound),
 	wire.Internal[*BindOrder](NumberBind),

@@ -203,7 +203,7 @@ func (t *turn) Cancel(msg any) {
 	line := t.entity.sys.line(msg)
 	body := t.envelope(t.entity.ref, line, line.Native(), msg).Body
 	t.emit(effect{timer: &TimerOrder{Number: line.Number, Body: body, Cancel: true}})
-	if b := t.entity.props.box; b != nil && slices.ContainsFunc(b.now.Due, func(r *reminder) bool {
+	if b := t.entity.props.box; b != nil && slices.ContainsFunc(b.now.Due, func(r *Reminder) bool {
 		return r.is(line.Number, body)
 	}) {
 		b.change().setReminder(line.Number, body, nil)
@@ -218,7 +218,7 @@ func (t *turn) Remind(at time.Time, msg any) {
 	}
 	body := t.envelope(n.ref, line, line.Native(), msg).Body
 	c := n.props.box.change()
-	c.setReminder(line.Number, body, &reminder{Number: line.Number, Body: body,
+	c.setReminder(line.Number, body, &Reminder{Number: line.Number, Body: body,
 		At: at.Add(time.Millisecond - 1).UnixMilli()})
 	if bound := n.sys.o.Limits.Box; len(c.Due) > bound && t.failed == nil {
 		t.failed = Overloaded.Refuse("%s has %d reminders, the bound", n.ref, bound)

@@ -88,6 +88,17 @@ func (f *fakeNode) Ready() error {
 }
 func (f *fakeNode) Report() any   { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }
 func (f *fakeNode) Record() error { return f.Ready() }
+func (f *fakeNode) Box(_ context.Context, ref actors.Ref, drop uint64) ([]byte, error) {
+	if drop == 9 {
+		return nil, actors.BadBody.Refuse("no message %d", drop)
+	}
+	if ref.ID == "ann" {
+		return []byte(`{"next":7,"out":[{"seq":7,"to":"player/bob","number":99999,"body":"{}","due":1,"tries":5}],` +
+			`"in":{"player/eve":{"seq":3,"at":1}},"due":[{"number":99999,"at":1}]}`), nil
+	}
+	return []byte(`{}`), nil
+}
+
 func (f *fakeNode) Take(context.Context, actors.Ref) (string, error) {
 	return "", f.Ready()
 }

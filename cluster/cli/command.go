@@ -63,7 +63,7 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 	config := root.PersistentFlags().String("config", "runtime.toml", "the cluster's description")
 	root.AddCommand(t.upCommand(config), t.nodeCommand(config), t.checkCommand(config),
 		t.psCommand(config), t.stopCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config),
-		t.migrateCommand(config))
+		t.migrateCommand(config), t.boxCommand(config))
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 		args := c.Args

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +26,9 @@ type Controlled interface {
 	Record() error
 	// Take writes what the flight recorder has of an actor to a file and returns its path; "" if the actor is not here.
 	Take(ctx context.Context, ref actors.Ref) (string, error)
+	// Box is what is in an entity's box, wherever it lives: actors.Contents in JSON. A drop other than 0 is the number
+	// of a durable message to give up first.
+	Box(ctx context.Context, ref actors.Ref, drop uint64) ([]byte, error)
 	// Stop begins an orderly end and returns at once. Further calls do nothing.
 	Stop()
 }
@@ -49,7 +53,8 @@ const maxSocketPath = 100
 
 // A Control is a node's open control endpoint. It serves HTTP on a unix socket that only this user
 // can open: GET /readyz (200, or 503 with the reason), GET /report (JSON), POST /record (204; 500 with the reason),
-// POST /take?actor=kind/id (the path of a file, or nothing if the actor is not here), POST /stop (202).
+// POST /take?actor=kind/id (the path of a file, or nothing if the actor is not here), POST /box?actor=kind/id&drop=0
+// (JSON), POST /stop (202).
 type Control struct {
 	running Running
 	file    string // the run file
@@ -145,6 +150,19 @@ func controlHandler(n Controlled) http.Handler {
 			return
 		}
 		w.Write([]byte(path)) //nolint:errcheck // whoever asked is gone
+	})
+	mux.HandleFunc("POST /box", func(w http.ResponseWriter, r *http.Request) {
+		ref, err := actors.ParseRef(r.FormValue("actor"))
+		drop, bad := strconv.ParseUint(r.FormValue("drop"), 10, 64)
+		contents := []byte(nil)
+		if err = errors.Join(err, bad); err == nil {
+			contents, err = n.Box(r.Context(), ref, drop)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Write(contents) //nolint:errcheck // whoever asked is gone
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		n.Stop()

@@ -210,6 +210,21 @@ func (r Running) Take(ctx context.Context, ref actors.Ref) (string, error) {
 	return string(text), err
 }
 
+// Box asks the node what is in an entity's box, wherever the entity lives, and has it give up the durable message drop
+// first, if that is not 0.
+func (r Running) Box(ctx context.Context, ref actors.Ref, drop uint64) (*actors.Contents, error) {
+	text, err := r.call(ctx, http.MethodPost,
+		"/box?actor="+url.QueryEscape(ref.String())+"&drop="+strconv.FormatUint(drop, 10))
+	if err != nil {
+		return nil, err
+	}
+	c := new(actors.Contents)
+	if err := json.Unmarshal(text, c); err != nil {
+		return nil, fmt.Errorf("node: reading the box of %s: %w", ref, err)
+	}
+	return c, nil
+}
+
 // Stop asks the node to end in order. It does not wait for the end: watch Alive.
 func (r Running) Stop(ctx context.Context) error {
 	_, err := r.call(ctx, http.MethodPost, "/stop")

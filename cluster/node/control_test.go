@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,10 @@ func (n *tame) Record() error { n.recorded.Add(1); return n.notReady }
 func (n *tame) Stop()         { n.stopped.Add(1) }
 func (n *tame) Take(_ context.Context, ref actors.Ref) (string, error) {
 	return "/" + ref.String(), n.notReady
+}
+
+func (n *tame) Box(_ context.Context, ref actors.Ref, drop uint64) ([]byte, error) {
+	return fmt.Appendf(nil, `{"next":%d,"out":[{"seq":7,"to":%q,"number":100}]}`, drop, ref), n.notReady
 }
 
 func open(t *testing.T, dir string, n Controlled) *Control {

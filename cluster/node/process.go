@@ -273,6 +273,24 @@ func (c controlled) Report() any   { return c.p.node.Report() }
 func (c controlled) Record() error { return c.p.recorder.FollowFile() }
 func (c controlled) Stop()         { c.p.stop() }
 
+// boxWithin is how long an entity may take to come up and show its box.
+const boxWithin = 5 * time.Second
+
+func (c controlled) Box(ctx context.Context, ref actors.Ref, drop uint64) ([]byte, error) {
+	found := make(chan *actors.Envelope, 1)
+	e := actors.RuntimeMessage(actors.Ref{}, ref, &actors.Inspect{Drop: drop})
+	c.p.node.System.Request(e, boxWithin, func(answer *actors.Envelope) { found <- answer })
+	select {
+	case answer := <-found:
+		if answer.Type == actors.Refused {
+			return nil, answer.Refusal()
+		}
+		return answer.Body, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("node: look into the box of %s: %w", ref, ctx.Err())
+	}
+}
+
 func (c controlled) Take(ctx context.Context, ref actors.Ref) (string, error) {
 	type taken struct {
 		path string
