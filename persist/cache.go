@@ -77,8 +77,12 @@ func newCache(bytes int64, work *backlog, c *counters) (*cache, error) {
 		MaxCost:            bytes,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
-		OnEvict:            func(*ristretto.Item[*image]) { c.evicts.Add(1) },
-		OnReject:           func(*ristretto.Item[*image]) { c.rejected.Add(1) },
+		OnEvict: func(i *ristretto.Item[*image]) {
+			if i.Value != nil { // ristretto names some of them twice: the second time there is nothing
+				c.evicts.Add(1)
+			}
+		},
+		OnReject: func(*ristretto.Item[*image]) { c.rejected.Add(1) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("persist: make the cache: %w", err)

@@ -76,6 +76,7 @@ func TestTheNextKeeperOfAShardDoesNotRefuseWhatTheOneBeforeMayHaveWritten(t *tes
 				first.is(t, "STORE_UNKNOWN")
 				w.node.epoch = 2
 				w.moods.raise = nil
+				w.advance(3 * time.Second)               // the store is back
 				w.moods.unreadable = persist.ErrRejected // nor can the next at first
 				again := g.save("ann", 1, true, `{"a":1}`)
 				w.advance(1100 * time.Millisecond)

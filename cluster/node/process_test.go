@@ -3,9 +3,12 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,11 +108,38 @@ func play(t *testing.T, b *node.Blueprint, c *node.Config) int {
 		t.Fatal(err)
 	}
 	p.Close()
+	checkStoreMetrics(t, "http://"+c.Nodes[0].HTTP+"/metrics")
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatalf("the node did not end in order: %v", err)
 	}
 	return answer.N
+}
+
+// checkStoreMetrics: what happens between entities and the store can be seen from outside.
+func checkStoreMetrics(t *testing.T, url string) {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"pending", "pending_bytes", "oldest_seconds", "saves_total", "coalesced_total",
+		"behind_total", "statements_total", "rows_total", "fenced_total", "retries_total", "unclear_total",
+		"aside_total", "raises_total", "loads_total", "wakes_total", "purged_total", "crowded_total",
+		"cache_hits_total", "cache_misses_total", "cache_kept_total", "cache_dropped_total",
+		"cache_rejected_total", "cache_evicted_total"} {
+		if !strings.Contains(string(text), "\nfirefly_persist_"+name+" ") {
+			t.Errorf("%s has no firefly_persist_%s", url, name)
+		}
+	}
+	if !strings.Contains(string(text), "\nfirefly_persist_saves_total 1\n") {
+		t.Errorf("one save was made, but the metrics say otherwise:\n%s", text)
+	}
 }
 
 func TestANodeOfEveryRoleKeepsWhatItCommittedAndLeavesNothingBehind(t *testing.T) {
