@@ -14,8 +14,9 @@ test: ## all tests; those that need a MariaDB or a Chromium skip without one
 ci: ## all checks, as they must pass before a change lands
 	.ci/run
 
-bench: ## 200 bots over real sockets, through real processes
+bench: ## 200 bots over real sockets, through real processes; the store against its server's own ceiling
 	go run ./sample bots -n 200 -for 10s
+	go test -run '^$$' -bench 'Flush|Commit|Activation|Memory' -benchtime 1x -timeout 30m ./persist
 
 FUZZ = go test -run '^$$' -fuzztime 20s -fuzz
 
@@ -32,6 +33,8 @@ fuzz: ## every fuzz target for a short while
 
 chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kills of a real cluster's processes
 	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink' ./cluster/replay
+	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 go test -count 1 -timeout 30m \
+		-run 'StoreIsAway|Takeovers|RowsLife|WhateverTheServerDoes' ./persist -rapid.checks 2000
 	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 go test -count 1 -timeout 60m -v ./sample/bank
 
 clean: ## remove what clusters leave here: logs, binaries, embedded stores. The world begins anew

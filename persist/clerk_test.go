@@ -165,6 +165,12 @@ func (c *clerk) check(t testing.TB, db persist.Database) {
 	}
 }
 
+// A held is an entity as its owner has it.
+type held struct {
+	id             string
+	fence, version uint64
+}
+
 // A crowd is clerks at work.
 type crowd struct {
 	t      testing.TB

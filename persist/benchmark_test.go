@@ -1,0 +1,301 @@
+package persist_test
+
+import (
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/persist"
+	"github.com/fireflyrt/firefly/persist/mariadbtest"
+)
+
+// Figures of the store, for make bench. Each benchmark measures the server's own ceiling in the same run, in turns with
+// ours, and takes the best of several rounds of both: a shared machine is never faster than it is. They print ratios and
+// assert nothing. Run with -benchtime 1x.
+
+const rounds = 5
+
+// rowText is the contents of a row: 200 bytes.
+var rowText = `{"x":"` + strings.Repeat("x", 192) + `"}`
+
+// A plant is a node on a MariaDB of its own, and the same tables without a node.
+type plant struct {
+	*testing.B
+	*node
+	bare *sql.DB
+	held map[string]*held
+}
+
+func newPlant(b *testing.B, entities int) *plant {
+	b.Helper()
+	server := mariadbtest.Start(b, "--innodb-buffer-pool-size=512M")
+	dsn := server.DSN()
+	db, err := persist.OpenMySQL(dsn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := &plant{B: b, node: newTown(b, db).alone(persist.Limits{}), held: make(map[string]*held)}
+	if p.bare, err = sql.Open("mysql", dsn); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { p.bare.Close() })
+	p.bare.SetMaxIdleConns(64)
+	if _, err := p.bare.Exec("CREATE TABLE bare LIKE state_hero"); err != nil {
+		b.Fatal(err)
+	}
+	for i := range entities {
+		id := fmt.Sprintf("hero-%06d", i)
+		s, err := loadNow(p.client, hero.Ref(id))
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.held[id] = &held{id, s.Fence, s.Version}
+	}
+	return p
+}
+
+// flush saves every entity once and waits until all of them are durable.
+func (p *plant) flush() {
+	var all sync.WaitGroup
+	var failed atomic.Int64
+	for id, h := range p.held {
+		h.version++
+		all.Add(1)
+		ref := hero.Ref(id)
+		p.client.Save(ref, tenureOf(ref), actors.Change{Version: h.version, Fence: h.fence, Cells: []byte(rowText)},
+			func(err error) {
+				if err != nil {
+					failed.Add(1)
+				}
+				all.Done()
+			})
+	}
+	all.Wait()
+	if n := failed.Load(); n > 0 {
+		p.Fatalf("%d of %d saves failed", n, len(p.held))
+	}
+}
+
+// write writes as many rows as fast as the driver can: prepared statements of 256 rows, by some writers.
+func (p *plant) write(rows, writers int, version int) {
+	const each = 256
+	text := "INSERT INTO bare (id, part, shard, epoch, version, data, updated_at) VALUES " +
+		strings.TrimSuffix(strings.Repeat("(?,'',?,?,?,?,?),", each), ",") +
+		" ON DUPLICATE KEY UPDATE shard = VALUES(shard), epoch = VALUES(epoch), version = VALUES(version)," +
+		" data = VALUES(data), updated_at = VALUES(updated_at)"
+	statement, err := p.bare.Prepare(text)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer statement.Close()
+	var all sync.WaitGroup
+	var next atomic.Int64
+	for range writers {
+		all.Go(func() {
+			for at := int(next.Add(each)) - each; at+each <= rows; at = int(next.Add(each)) - each {
+				args := make([]any, 0, 6*each)
+				for i := range each {
+					args = append(args, fmt.Sprintf("hero-%06d", at+i), 1, 1, version, rowText, version)
+				}
+				if _, err := statement.Exec(args...); err != nil {
+					p.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// cpu is how long this process has been computing.
+func cpu() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// BenchmarkFlush: rows that are written behind, against the best bare multi-row statement. Budget: 0.7 of it.
+func BenchmarkFlush(b *testing.B) {
+	const rows = 20_480
+	p := newPlant(b, rows)
+	p.flush()
+	p.write(rows, 2, 0)
+	best, ceiling, used := time.Hour, time.Hour, time.Hour
+	for round := range rounds * b.N {
+		for _, writers := range []int{1, 2, 4} {
+			begin := time.Now()
+			p.write(rows, writers, round+1)
+			ceiling = min(ceiling, time.Since(begin))
+		}
+		begin, computed := time.Now(), cpu()
+		p.flush()
+		best, used = min(best, time.Since(begin)), min(used, cpu()-computed)
+	}
+	b.ReportMetric(rows/best.Seconds(), "rows/s")
+	b.ReportMetric(rows/ceiling.Seconds(), "bare-rows/s")
+	b.ReportMetric(ceiling.Seconds()/best.Seconds(), "of-bare")
+	b.ReportMetric(float64(used.Nanoseconds())/rows, "cpu-ns/row")
+}
+
+// BenchmarkCommit: commits of 64 entities at once, against single-row statements, one after the other and 64 at once.
+// Budget: ten times the former.
+func BenchmarkCommit(b *testing.B) {
+	const committers, each = 64, 50
+	p := newPlant(b, committers)
+	single, err := p.bare.Prepare("INSERT INTO bare (id, part, shard, epoch, version, data, updated_at)" +
+		" VALUES (?, '', 1, 1, ?, ?, 1) ON DUPLICATE KEY UPDATE version = VALUES(version), data = VALUES(data)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer single.Close()
+	bare := func(writers, each int) float64 {
+		var all sync.WaitGroup
+		begin := time.Now()
+		for w := range writers {
+			all.Go(func() {
+				for i := range each {
+					if _, err := single.Exec(fmt.Sprint("hero-", w), i, rowText); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		return float64(writers*each) / time.Since(begin).Seconds()
+	}
+	var ours, one, many float64
+	for range rounds * b.N {
+		one, many = max(one, bare(1, 10*each)), max(many, bare(committers, each))
+		var all sync.WaitGroup
+		begin := time.Now()
+		for id, h := range p.held {
+			all.Go(func() {
+				for range each {
+					h.version++
+					if err := saveNow(p.client, hero.Ref(id), actors.Change{Version: h.version, Fence: h.fence,
+						Commit: true, Cells: []byte(rowText)}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		ours = max(ours, committers*each/time.Since(begin).Seconds())
+	}
+	b.ReportMetric(ours, "commits/s")
+	b.ReportMetric(one, "single/s")
+	b.ReportMetric(many, "64-singles/s")
+	b.ReportMetric(ours/one, "of-single")
+	b.ReportMetric(ours/many, "of-64-singles")
+}
+
+// BenchmarkActivation: how long a load takes, one at a time, from the store and from the cache.
+func BenchmarkActivation(b *testing.B) {
+	const entities = 4000
+	p := newPlant(b, entities)
+	p.flush()
+	again := p.town.node("again", gameB, p.town.db, persist.Limits{CacheBytes: 256 << 20}) // knows nothing yet
+	for shard := range townShards {
+		again.keep(shard, 1)
+		again.asks(shard, again)
+	}
+	for i := range 8 * townShards { // claim all shards
+		if _, err := loadNow(again.client, hero.Ref(fmt.Sprint("first-", i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, from := range []string{"store", "cache"} {
+		took := make([]time.Duration, 0, entities)
+		for id := range p.held {
+			begin := time.Now()
+			if _, err := loadNow(again.client, hero.Ref(id)); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(begin))
+		}
+		slices.Sort(took)
+		for name, at := range map[string]int{"p50": entities / 2, "p90": entities * 9 / 10, "p99": entities * 99 / 100,
+			"max": entities - 1} {
+			b.ReportMetric(float64(took[at].Microseconds()), from+"-"+name+"-us")
+		}
+	}
+	if r := again.archive.Report(); r.Hits < entities*95/100 {
+		b.Errorf("only %d of %d loads came from the cache", r.Hits, entities)
+	}
+}
+
+// heap is what lives.
+func heap() int64 {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// BenchmarkMemory: what an entity of one row of 200 bytes costs a keeper, in its cache and while it is not durable.
+func BenchmarkMemory(b *testing.B) {
+	const entities = 100_000
+	db, err := persist.OpenSQLite(filepath.Join(b.TempDir(), "firefly.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	gate := &moody{Database: db}
+	t := newTown(b, gate)
+	n := t.node("alone", gameA, gate, persist.Limits{CacheBytes: 256 << 20, Waiting: entities})
+	for shard := range townShards {
+		n.keep(shard, 1)
+		n.asks(shard, n)
+	}
+	for range b.N {
+		fences := make(map[int]uint64)
+		before := heap()
+		for i := range entities {
+			s, err := loadNow(n.client, hero.Ref(fmt.Sprintf("hero-%06d", i)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			fences[tenureOf(hero.Ref(fmt.Sprintf("hero-%06d", i))).Shard] = s.Fence
+		}
+		cached := heap()
+		b.ReportMetric(float64(cached-before)/entities, "B/empty-cached")
+		var down atomic.Bool
+		down.Store(true)
+		gate.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) ([]persist.Outcome, error) {
+			if down.Load() {
+				return nil, fmt.Errorf("benchmark: %w", persist.ErrDown)
+			}
+			return write()
+		}
+		var told sync.WaitGroup
+		for i := range entities {
+			ref := hero.Ref(fmt.Sprintf("hero-%06d", i))
+			told.Add(1)
+			n.client.Save(ref, tenureOf(ref), actors.Change{Version: 1, Fence: fences[tenureOf(ref).Shard],
+				Cells: []byte(rowText)}, func(error) { told.Done() })
+		}
+		told.Wait() // nobody waits any more; what is left is what the keeper holds
+		if r := n.archive.Report(); r.Rows != entities {
+			b.Fatalf("%d rows are pending", r.Rows)
+		}
+		pending := heap()
+		b.ReportMetric(float64(pending-cached)/entities, "B/pending")
+		down.Store(false)
+		until(b, "all to be durable", func() bool { return n.archive.Report().Rows == 0 })
+		b.ReportMetric(float64(heap()-before)/entities, "B/cached")
+		r := n.archive.Report()
+		b.ReportMetric(float64(r.Kept), "kept")
+	}
+}
