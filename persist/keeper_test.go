@@ -15,7 +15,8 @@ import (
 	"github.com/fireflyrt/firefly/persist"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain leaves out what packages that only the example needs have begun before any test.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 type jsonText = json.RawMessage
 

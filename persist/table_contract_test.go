@@ -351,7 +351,8 @@ func TestARowThatSomebodyElseSpoiledIsToldByColumn(t *testing.T) {
 	}
 	defer raw.Close()
 	for _, s := range []string{"ALTER TABLE thing MODIFY count BIGINT NULL, MODIFY small INT NOT NULL",
-		"INSERT INTO thing SELECT 77, name, NULL, big, small, ratio, rough, ready, raw, at, note, `rank`, ended, extras," +
+		"INSERT INTO thing SELECT 77, name, NULL, big, small, ratio, rough, ready, raw, at, note, `rank`, ended," +
+			" extras," +
 			" 1 FROM thing",
 		"INSERT INTO thing SELECT 78, name, 1, big, 128, ratio, rough, ready, raw, at, note, `rank`, ended, extras, 1" +
 			" FROM thing WHERE id = 77"} {
