@@ -325,7 +325,7 @@ func manyParts(t *testing.T, b *bench) {
 }
 
 func bigBodies(t *testing.T, b *bench) {
-	sizes := map[string]int{"x": 7 << 20, `"`: 1 << 16, "\x00": 1 << 16, "😀": 1 << 16}
+	sizes := map[string]int{"x": 10 << 20, `"`: 1 << 16, "\x00": 1 << 16, "😀": 1 << 16}
 	for unit, size := range sizes {
 		text, err := json.Marshal(strings.Repeat(unit, size))
 		if err != nil {

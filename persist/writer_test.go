@@ -132,3 +132,28 @@ func TestBatchesAreBoundedAndAnEntityIsNeverSplit(t *testing.T) {
 		is(t, w.stored("giant"), `={}@1 b/1=1@1 b/2=1@1 b/3=1@1 b/4=1@1 b/5=1@1`)
 	})
 }
+
+func TestAnEntityOfManyBytesHasAStatementOfItsOwn(t *testing.T) {
+	onBoth(t, persist.Limits{BatchBytes: 10_000}, func(t *testing.T, w *world) {
+		g := w.game(gameA, 1)
+		g.load("ann")
+		text := func(n int) string { return `"` + strings.Repeat("x", n) + `"` }
+		g.save("a", 1, false, text(4000))
+		g.save("b", 1, false, text(4000))
+		g.save("c", 1, false, text(4000))
+		g.save("giant", 1, false, `{}`, "b/1="+text(9000), "b/2="+text(9000))
+		g.saveBox("large", 1, text(20_000), 0, false)
+		g.save("z", 1, false, `{}`)
+		w.advance(time.Second)
+		var batches []string
+		for _, b := range w.moods.batches {
+			var ids []string
+			for _, c := range b.Changes {
+				ids = append(ids, c.ID)
+			}
+			batches = append(batches, strings.Join(ids, "+"))
+		}
+		is(t, strings.Join(batches, " "), "a+b c giant large z")
+		is(t, g.load("giant"), `{}@1 b/1=`+text(9000)+` b/2=`+text(9000))
+	})
+}
