@@ -75,7 +75,7 @@ func (y *yard) walk(stop int64) (persist.Walk, []string, error) {
 }
 
 func statesInBulk(y *yard) {
-	const heroes = 10_000
+	const heroes = 3000
 	y.migrate(actors.Index{Cell: "worn", Path: []string{"Size"}, Column: "worn_size", Type: actors.IndexInt})
 	b := y.bench()
 	dress(b, heroes)
@@ -85,9 +85,9 @@ func statesInBulk(y *yard) {
 	gone.Parts[1].Data = nil
 	b.expect(persist.Written, gone)
 
-	first, _, err := y.walk(5000)
+	first, _, err := y.walk(1500)
 	isEnded := errors.Is(err, context.Canceled) || strings.Contains(fmt.Sprint(err), "interrupted")
-	if !isEnded || first.Migrated < 4000 || first.Migrated > 8000 {
+	if !isEnded || first.Migrated < 1000 || first.Migrated > 3000 {
 		y.Fatalf("ended in its middle: %+v, %v", first, err)
 	}
 	second, misfits, err := y.walk(0)
@@ -115,7 +115,7 @@ func statesInBulk(y *yard) {
 
 // statesBeside: what owners write while it runs stays, whoever comes first.
 func statesBeside(y *yard) {
-	const heroes, rounds = 3000, 3
+	const heroes, rounds = 1500, 3
 	y.migrate()
 	b := y.bench()
 	dress(b, heroes)
@@ -165,7 +165,7 @@ func statesBeside(y *yard) {
 func statesOfAnySize(y *yard) {
 	y.migrate()
 	b := y.bench()
-	big := strings.Repeat("x", 3<<20)
+	big := strings.Repeat("x", 2<<20)
 	for i := range 4 {
 		b.expect(persist.Written, plain(b, fmt.Sprint("big", i), 1, "", `{"worn":{"v":1,"d":{"Colour":"`+big+`"}}}`))
 	}
@@ -174,7 +174,7 @@ func statesOfAnySize(y *yard) {
 		b.expect(persist.Written, plain(b, id, 1, "", `{"worn":{"v":1,"d":{"Colour":"\u0000\u003c'\"😀"}}}`,
 			"coats/"+id, `{"v":1,"d":{"Colour":"x"}}`))
 	}
-	grown := `{"v":2,"d":"` + strings.Repeat("y", 70<<20) + `"}` // more than any server of this test takes
+	grown := `{"v":2,"d":"` + strings.Repeat("y", 65<<20) + `"}` // more than any server of this test takes
 	steps := wardrobe(y.T)
 	var failed []string
 	w, err := persist.MigrateStates(y.Context(), y.db, hero, persist.Bulk{Told: func(persist.Walk) {},

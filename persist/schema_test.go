@@ -175,7 +175,7 @@ func taggedFields(y *yard) {
 		"lot_s/a", `{"v":1,"d":{"price":9}}`, "lot_s/gone", "null", "lotts/a", `{"v":1,"d":{"price":9}}`))
 	b.expect(persist.Written, plain(b, "bob", 1, "", wallet(`"gold":1000001,"locked":false,"title":"x"`)))
 	var many []persist.Change
-	for i := range 2000 {
+	for i := range 1000 {
 		many = append(many, plain(b, fmt.Sprintf("crowd%04d", i), 1, "", wallet(
 			fmt.Sprintf(`"gold":%d,"title":"n%d","in":{"heat":%d.5}`, i, i, i))))
 	}

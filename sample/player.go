@@ -22,7 +22,7 @@ type Player struct {
 // Glow is what a player has become.
 type Glow struct {
 	Light    int   `json:"light"`
-	Gathered int64 `json:"gathered"` // sparks, ever
+	Gathered int64 `json:"gathered" firefly:"index"` // sparks, ever; operators find players by it
 }
 
 func newPlayer(p *actors.Props) { // the constructor is the whole wiring
