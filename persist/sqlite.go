@@ -82,7 +82,8 @@ CROSS JOIN firefly_fence o ON o.role = ?3 AND o.shard = v.value ->> '$.shard'
 	AND o.epoch = v.value ->> '$.epoch' AND o.holder = v.value ->> '$.holder'
 WHERE true
 ON CONFLICT (id, part) DO UPDATE SET shard = excluded.shard, data = excluded.data,
-	box = excluded.box, due_at = excluded.due_at, updated_at = excluded.updated_at, version = excluded.version, epoch = excluded.epoch
+	box = excluded.box, due_at = excluded.due_at, updated_at = excluded.updated_at,
+	version = excluded.version, epoch = excluded.epoch
 WHERE (excluded.epoch, excluded.version) > (epoch, version)`
 }
 
