@@ -27,7 +27,7 @@ import (
 // A field is a bool, an integer, a float, a string, []byte or time.Time (UTC, microseconds), a pointer to one of
 // them where the column may be NULL, or of any type with `db:"column,json"`. One field is the key, the table's
 // primary key. Rows with the same value of the shard column (`db:"guild,shard"`; it is the key unless said
-// otherwise) are kept by one keeper; key and shard column of a row cannot be updated. A field tagged
+// otherwise) are kept by one keeper; key and shard column of a row cannot be updated. A text tagged
 // `firefly:"sensitive"` is masked in recordings.
 //
 // The methods are questions for actors.Then and actors.Reply. The answer to one that writes means that the row is

@@ -86,6 +86,9 @@ func (m *Mapping) add(f reflect.StructField) (field, error) {
 	if err == nil && special && (c.Null || c.Type == Float || c.Type == JSON || c.Type == Time) {
 		err = fmt.Errorf("%s, or NULL, neither names a row nor says where it is kept", c.Type)
 	}
+	if err == nil && c.Sensitive && (special || c.Type != Text) {
+		err = fmt.Errorf("only a text can be masked that does not name the row, and this is %s", c.Type)
+	}
 	m.Columns = append(m.Columns, c)
 	return made, err
 }

@@ -439,3 +439,30 @@ func TestWhateverGoesWrongNoConfirmedUpdateIsLost(t *testing.T) {
 		})
 	}
 }
+
+func TestAKeeperThatStopsAnswersForItsRowsFirst(t *testing.T) {
+	t.Parallel()
+	onQuiet(t, persist.Limits{}, func(t *testing.T, p *party, c *capricious) {
+		fails := 1
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
+			if fails--; fails == 0 {
+				return nil, persist.ErrUnclear
+			}
+			return write()
+		}
+		insert := begin(p, "n", tasks.Insert(red))
+		insert.now().waits(t)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		stopped := make(chan error, 1)
+		go func() { stopped <- p.systems["n"].Stop(ctx) }()
+		for len(stopped) == 0 { // Stop posts from its goroutine, the party runs in this one
+			p.time.Advance(time.Millisecond)
+		}
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		is(t, tasksIn(t, c.Database), "1 red dig")
+		is(t, p.archive.Report().Rows, 0)
+	})
+}

@@ -318,10 +318,11 @@ func TestAStructThatIsNoRowIsRefusedWithItsField(t *testing.T) {
 		Option string         `db:"b,index"`
 		Second int64          `db:"c,key"`
 		Ratio  float64        `db:"d,shard"`
+		Masked int64          `db:"e" firefly:"sensitive"`
 	}
 	_ = odd{}.hidden
 	_, err := persist.NewTable[odd]("odd").Mapping()
-	for _, want := range []string{"Other", "hidden", "Where", "Twice", "Evil", "Option", "Second", "Ratio"} {
+	for _, want := range []string{"Other", "hidden", "Where", "Twice", "Evil", "Option", "Second", "Ratio", "Masked"} {
 		if !strings.Contains(fmt.Sprint(err), "field "+want) {
 			t.Errorf("field %s is not refused: %v", want, err)
 		}
