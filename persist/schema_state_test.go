@@ -161,6 +161,30 @@ func statesBeside(y *yard) {
 	}
 }
 
+// statesOvertaken: an owner writes a row between its being read and its being replaced.
+func statesOvertaken(y *yard) {
+	y.migrate()
+	b := y.bench()
+	dress(b, 10)
+	steps := wardrobe(y.T)
+	w, err := persist.MigrateStates(y.Context(), y.db, hero, persist.Bulk{Told: func(persist.Walk) {},
+		UpToDate: func(k actors.KindName, part string, stored json.RawMessage) (json.RawMessage, bool, error) {
+			if strings.Contains(string(stored), `"c3"`) {
+				b.expect(persist.Written, plain(b, "h00003", 2, "", `{"worn":{"v":2,"d":{"Colour":"new","Size":1}}}`))
+			}
+			if strings.Contains(string(stored), `"c4"`) { // a new owner, whose versions begin anew
+				b.owner = b.raise("game", 1, gameB)
+				b.expect(persist.Written, plain(b, "h00004", 1, "", `{"worn":{"v":2,"d":{"Colour":"new","Size":2}}}`))
+			}
+			return steps.UpToDate(k, part, stored)
+		}})
+	if err != nil || w.Overtaken != 2 || w.Migrated != 18 {
+		y.Errorf("%+v, %v", w, err)
+	}
+	y.finds("SELECT data FROM state_hero WHERE id IN ('h00003', 'h00004') AND part = '' ORDER BY id",
+		`{"worn":{"v":2,"d":{"Colour":"new","Size":1}}}`, `{"worn":{"v":2,"d":{"Colour":"new","Size":2}}}`)
+}
+
 // statesOfAnySize: a page is bounded in bytes, odd keys are keys, and one row that the store refuses costs itself.
 func statesOfAnySize(y *yard) {
 	y.migrate()

@@ -51,6 +51,7 @@ func inYards(t *testing.T, driver string, open func(string) (persist.Database, e
 		"many nodes may migrate at once":                         manyMigrate,
 		"cells migrate in bulk, and go on where they were ended": statesInBulk,
 		"cells migrate beside their owners":                      statesBeside,
+		"cells that an owner writes meanwhile are the owner's":   statesOvertaken,
 		"cells of any size and key migrate":                      statesOfAnySize,
 	} {
 		t.Run(name, func(t *testing.T) {
