@@ -77,7 +77,8 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 				done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
 				return
 			}
-			done(actors.Snapshot{Version: got.Version, Fence: fence, Cells: got.Cells,
+			version := max(got.Version, c.sent(ref, t)) // what was sent is never used again
+			done(actors.Snapshot{Version: version, Fence: fence, Cells: got.Cells,
 				Parts: got.Parts, Box: got.Box}, nil)
 		})
 	})
@@ -244,12 +245,19 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, version uint64, err error
 	return err
 }
 
-// isUnsure reports whether a version was sent before and its outcome is not known.
-func (c *Client) isUnsure(ref actors.Ref, t actors.Tenure, version uint64) bool {
+// sent is the version that was sent in this tenure and whose outcome is not known; 0: none.
+func (c *Client) sent(ref actors.Ref, t actors.Tenure) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := c.tenures[fenceKey{t.Role, t.Shard}]
-	return at != nil && at.tenure == t && at.unsure[ref] == version
+	if at := c.tenures[fenceKey{t.Role, t.Shard}]; at != nil && at.tenure == t {
+		return at.unsure[ref]
+	}
+	return 0
+}
+
+// isUnsure reports whether a version was sent before and its outcome is not known.
+func (c *Client) isUnsure(ref actors.Ref, t actors.Tenure, version uint64) bool {
+	return c.sent(ref, t) == version
 }
 
 // saveRequest makes the request, if the change is one that a store takes.

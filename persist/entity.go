@@ -76,12 +76,12 @@ func partBytes(p Part) int { return len(p.Name) + len(p.Data) + len(p.Box) + par
 func (k *keeper) save(env *actors.Envelope, m *save) {
 	k.archive.counters.saves.Add(1)
 	role, known := k.archive.o.Kinds[m.Kind]
-	o, e := k.owners[role], k.entities[m.ref()]
+	e := k.entities[m.ref()]
 	switch {
 	case !known:
 		k.refuse(env, actors.StoreRefused, "kind "+string(m.Kind)+" has no table")
 		return
-	case o != nil && (o.raising || m.Fence < o.fence.Epoch), e != nil && m.Fence < e.owner.Epoch:
+	case k.isStale(role, m.Fence), e != nil && m.Fence < e.owner.Epoch:
 		k.archive.counters.fenced.Add(1)
 		k.refuse(env, actors.ErrFenced, m.ref().String()+" has another owner")
 		return
@@ -97,7 +97,8 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 	}
 	e = k.entity(m.ref())
 	if len(e.parts) > 0 && m.Fence > e.owner.Epoch { // claimed elsewhere, without what is pending
-		k.drop(e, actors.ErrFenced, m.ref().String()+" has another owner")
+		k.withdraw(e)
+		e = k.entity(m.ref())
 	}
 	e.owner = Fence{Epoch: m.Fence, Holder: m.Holder}
 	if !k.wait(e, waiter{env, m.Fence, m.Version, m.Commit}) {
@@ -105,7 +106,9 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		return
 	}
 	e.isUnsure = e.isUnsure || m.Again
-	k.merge(e, parts)
+	if p, ok := e.parts[""]; !ok || m.Version > p.Version { // else it is the same again, or one that was overtaken
+		k.merge(e, parts)
+	}
 	if k.hand(e) != parcelFree {
 		k.archive.counters.coalesced.Add(1)
 	}
@@ -340,6 +343,14 @@ func (k *keeper) verified(e *entity, refused error, stored []Part, err error) {
 	if e.rows() > 0 {
 		k.setAside(e, refused)
 	}
+	k.settle(e)
+}
+
+// withdraw gives up what came from an owner that is none any more.
+func (k *keeper) withdraw(e *entity) {
+	k.archive.writers.withdraw(e.parcel)
+	k.archive.counters.fenced.Add(1)
+	k.drop(e, actors.ErrFenced, e.ref.String()+" has another owner")
 	k.settle(e)
 }
 

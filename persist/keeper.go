@@ -47,7 +47,8 @@ type keeper struct {
 // An owner is the game node that a role's entities of this shard belong to, as far as this keeper
 // was asked to raise its number.
 type owner struct {
-	fence   Fence
+	fence   Fence  // zero: not raised by this keeper
+	least   uint64 // the newest number that was seen; whoever comes with a lower one has been overtaken
 	tenure  uint64
 	raising bool
 	waiting []*actors.Envelope // claims
@@ -165,7 +166,8 @@ func (k *keeper) raised(number uint64, err error) {
 }
 
 // claim raises the number of a role's owner. From here on the number before it is refused from
-// memory; what was accepted under it is written under the new one.
+// memory; what was accepted under it is written under the new one. What was accepted under another
+// is not: between the two somebody else has owned the entity, and may have written it.
 func (k *keeper) claim(e *actors.Envelope, m *claim) {
 	o := k.owners[m.Role]
 	if o == nil {
@@ -192,6 +194,17 @@ func (k *keeper) claim(e *actors.Envelope, m *claim) {
 	}
 }
 
+// isStale reports whether a number of a role's owner has been overtaken, and remembers it.
+func (k *keeper) isStale(role string, number uint64) bool {
+	o := k.owners[role]
+	if o == nil {
+		o = new(owner)
+		k.owners[role] = o
+	}
+	o.least = max(o.least, number, o.fence.Epoch)
+	return o.raising || number < o.least
+}
+
 func (k *keeper) claimed(m *claim, number uint64, err error) {
 	o := k.owners[m.Role]
 	waiting := o.waiting
@@ -207,10 +220,15 @@ func (k *keeper) claimed(m *claim, number uint64, err error) {
 	}
 	o.fence = Fence{Epoch: number, Holder: m.Holder}
 	for _, e := range k.sorted() {
-		if k.archive.o.Kinds[e.ref.Kind] == m.Role && e.rows() > 0 {
-			e.owner = o.fence
-			k.hand(e)
+		if k.archive.o.Kinds[e.ref.Kind] != m.Role || e.rows() == 0 {
+			continue
 		}
+		if e.owner.Epoch+1 != number { // it came from an owner that had been overtaken before
+			k.withdraw(e)
+			continue
+		}
+		e.owner = o.fence
+		k.hand(e)
 	}
 	for _, e := range waiting {
 		k.Receive(e) // those of the same tenure are answered, others raise again

@@ -13,13 +13,17 @@ import (
 func (k *keeper) load(env *actors.Envelope, m *load) {
 	ref := m.Kind.Ref(m.ID)
 	role, known := k.archive.o.Kinds[m.Kind]
-	o, e := k.owners[role], k.entities[ref]
+	e := k.entities[ref]
+	if known && !k.isStale(role, m.Fence) && e != nil && e.rows() > 0 && m.Fence > e.owner.Epoch {
+		k.withdraw(e)
+		e = k.entities[ref]
+	}
 	isPending := e != nil && e.rows() > 0
 	switch {
 	case !known:
 		k.refuse(env, actors.StoreRefused, "kind "+string(m.Kind)+" has no table")
 		return
-	case o != nil && (o.raising || m.Fence < o.fence.Epoch):
+	case k.isStale(role, m.Fence):
 		k.refuse(env, actors.ErrFenced, ref.String()+" has another owner")
 		return
 	case !isPending && k.archive.full(1, 1):

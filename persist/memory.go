@@ -128,6 +128,9 @@ func (m *Memory) put(b Batch, c Change) {
 		rows = make(map[string]Part)
 		table[c.ID] = rows
 	}
+	if whole := rows[""]; !newer(c.Owner.Epoch, c.Version(), whole.Epoch, whole.Version) {
+		return // nor a part of it that is not there
+	}
 	for _, p := range c.Parts {
 		p.Epoch = c.Owner.Epoch
 		if old := rows[p.Name]; newer(p.Epoch, p.Version, old.Epoch, old.Version) {

@@ -133,14 +133,15 @@ func mysqlNumber(name string) string { return name + ` BIGINT UNSIGNED PATH '$.`
 func mysqlRows() string {
 	return `JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
 		mysqlText("id", mysqlKey), mysqlText("part", mysqlKey),
-		"shard INT PATH '$.shard'", mysqlNumber("version"), mysqlText("data", "LONGTEXT"),
+		"shard INT PATH '$.shard'", mysqlNumber("version"), mysqlNumber("whole"), mysqlText("data", "LONGTEXT"),
 		mysqlText("box", "LONGTEXT"), "due_at BIGINT PATH '$.due_at'",
 		mysqlNumber("epoch"), mysqlText("holder", "VARCHAR(16)"),
 		mysqlNumber("keeper_epoch"), mysqlText("keeper_holder", "VARCHAR(16)"),
 	}, ", ") + `))`
 }
 
-// mysqlUpsert: assignments run from left to right and see what those before them assigned. So
+// mysqlUpsert leaves out what a fence does not let through, and the parts of entities that the table has as new
+// already: one that is not there would come into being beside newer ones. Assignments run from left to right and see what those before them assigned. So
 // version stands next to last and epoch last, or the columns after them would compare the new
 // row with itself and keep their old value.
 func mysqlUpsert(table string) string {
@@ -160,6 +161,8 @@ STRAIGHT_JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.shard
 	AND k.epoch = v.keeper_epoch AND k.holder = v.keeper_holder
 STRAIGHT_JOIN firefly_fence o ON o.role = ? AND o.shard = v.shard
 	AND o.epoch = v.epoch AND o.holder = v.holder
+WHERE v.whole IS NULL OR NOT EXISTS (SELECT 1 FROM ` + table + ` e WHERE e.id = v.id AND e.part = ''
+	AND (e.epoch > v.epoch OR e.epoch = v.epoch AND e.version >= v.whole))
 LOCK IN SHARE MODE
 ON DUPLICATE KEY UPDATE ` + set.String()
 }

@@ -59,6 +59,7 @@ type jsonRow struct {
 	Part         string  `json:"part"`
 	Shard        int     `json:"shard"`
 	Version      uint64  `json:"version"`
+	Whole        uint64  `json:"whole,omitempty"` // of a part but the empty one: its entity's version
 	Data         *string `json:"data,omitempty"`
 	Box          *string `json:"box,omitempty"`
 	DueAt        int64   `json:"due_at,omitempty"`
@@ -296,6 +297,9 @@ func jsonRows(b Batch) []jsonRow {
 			KeeperEpoch: c.Keeper.Epoch, KeeperHolder: holderText(c.Keeper.Holder)}
 		for _, p := range c.Parts {
 			row.Part, row.Version, row.DueAt = p.Name, p.Version, dueAt(p, b.At)
+			if row.Whole = 0; p.Name != "" {
+				row.Whole = c.Version()
+			}
 			row.Data, row.Box = textOf(p.Data), textOf(p.Box)
 			rows = append(rows, row)
 		}

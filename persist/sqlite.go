@@ -69,8 +69,8 @@ func sqliteTable(table string) string {
 	CHECK (length(CAST(part AS BLOB)) <= 255)) WITHOUT ROWID`
 }
 
-// sqliteUpsert leaves out the rows that a fence does not let through, then those that the table
-// has as new already. CROSS JOIN fixes the order of the join: from the rows to the fences.
+// sqliteUpsert leaves out the rows that a fence does not let through, then the parts of entities
+// and the rows that the table has as new already. CROSS JOIN fixes the order of the join: from the rows to the fences.
 func sqliteUpsert(table string) string {
 	return `INSERT INTO ` + table + ` (id, part, shard, data, box, due_at, updated_at, version, epoch)
 SELECT v.value ->> '$.id', v.value ->> '$.part', v.value ->> '$.shard', v.value ->> '$.data',
@@ -80,7 +80,9 @@ CROSS JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.value ->> '$.sh
 	AND k.epoch = v.value ->> '$.keeper_epoch' AND k.holder = v.value ->> '$.keeper_holder'
 CROSS JOIN firefly_fence o ON o.role = ?3 AND o.shard = v.value ->> '$.shard'
 	AND o.epoch = v.value ->> '$.epoch' AND o.holder = v.value ->> '$.holder'
-WHERE true
+WHERE v.value ->> '$.whole' IS NULL OR NOT EXISTS (SELECT 1 FROM ` + table + ` e
+	WHERE e.id = v.value ->> '$.id' AND e.part = ''
+	AND (e.epoch, e.version) >= (v.value ->> '$.epoch', v.value ->> '$.whole'))
 ON CONFLICT (id, part) DO UPDATE SET shard = excluded.shard, data = excluded.data,
 	box = excluded.box, due_at = excluded.due_at, updated_at = excluded.updated_at,
 	version = excluded.version, epoch = excluded.epoch

@@ -25,9 +25,9 @@ type Database interface {
 	// that never was has none.
 	Load(ctx context.Context, ref actors.Ref) ([]Part, error)
 	// Write writes a batch in one autocommit statement and returns, in order of its entities, what
-	// became of each. An entity is written whole or not at all. A part that the store has in the
-	// same or a newer (epoch, version) is left as it is and counts as written: what was written
-	// once may be written again.
+	// became of each. An entity is written whole or not at all. One that the store has in the same
+	// or a newer (epoch, version) is left as it is and counts as written: what was written once may
+	// be written again.
 	Write(ctx context.Context, b Batch) ([]Outcome, error)
 	// Due lists rows that are due, in order of time, id and part.
 	Due(ctx context.Context, q Search) ([]Due, error)
