@@ -99,13 +99,13 @@ func (r *rowKeeper) ask(e *actors.Envelope, m *RowAsk) error {
 }
 
 // complete says what a question lacks: another build of the game may have asked it.
-func (t *Mapping) complete(q *rowQuestion) error {
-	for i := range t.Columns {
-		named := i == t.Key || i == t.Shard
+func (m *Mapping) complete(q *rowQuestion) error {
+	for i := range m.Columns {
+		named := i == m.Key || i == m.Shard
 		if q.has[i] || !named && q.ask.Do != DoInsert && q.ask.Do != DoPut {
 			continue
 		}
-		return BadValue.Refuse("%s: whoever asks does not know the column", t.at(i))
+		return BadValue.Refuse("%s: whoever asks does not know the column", m.at(i))
 	}
 	switch q.ask.Do {
 	case DoGet, DoInsert, DoPut, DoDelete, DoUpdate:
@@ -261,29 +261,29 @@ func (r *rowKeeper) found(q *rowQuestion, t *Mapping, found []Values, err error)
 }
 
 // query looks a RowsFind over: names are looked up, values checked.
-func (t *Mapping) query(m *RowsFind, most, bytes int) (RowQuery, error) {
-	if m.Limit > most {
-		return RowQuery{}, TooManyRows.Refuse("table %s: a limit of %d rows, the bound is %d", t.Name, m.Limit, most)
+func (m *Mapping) query(f *RowsFind, most, bytes int) (RowQuery, error) {
+	if f.Limit > most {
+		return RowQuery{}, TooManyRows.Refuse("table %s: a limit of %d rows, the bound is %d", m.Name, f.Limit, most)
 	}
-	q := RowQuery{Table: t, Limit: cmp.Or(m.Limit, most+1), Bytes: bytes}
-	for _, w := range m.Where {
-		i := t.column(w.Column)
+	q := RowQuery{Table: m, Limit: cmp.Or(f.Limit, most+1), Bytes: bytes}
+	for _, w := range f.Where {
+		i := m.column(w.Column)
 		switch {
 		case i < 0:
-			return q, UnknownColumn.Refuse("table %s has no column %.80q here", t.Name, w.Column)
-		case w.Op < Equal || w.Op > LessOrEqual || w.Value == nil && w.Op > Unequal || t.Columns[i].Type == JSON:
-			return q, BadValue.Refuse("%s cannot be compared so", t.at(i))
+			return q, UnknownColumn.Refuse("table %s has no column %.80q here", m.Name, w.Column)
+		case w.Op < Equal || w.Op > LessOrEqual || w.Value == nil && w.Op > Unequal || m.Columns[i].Type == JSON:
+			return q, BadValue.Refuse("%s cannot be compared so", m.at(i))
 		case w.Value != nil:
-			if err := t.Columns[i].fits(*w.Value); err != nil {
-				return q, BadValue.Refuse("%s: %v", t.at(i), err)
+			if err := m.Columns[i].fits(*w.Value); err != nil {
+				return q, BadValue.Refuse("%s: %v", m.at(i), err)
 			}
 		}
 		q.Where = append(q.Where, RowTerm{i, w.Op, w.Value})
 	}
-	for _, o := range m.Order {
-		i := t.column(o.Column)
+	for _, o := range f.Order {
+		i := m.column(o.Column)
 		if i < 0 {
-			return q, UnknownColumn.Refuse("table %s has no column %.80q here", t.Name, o.Column)
+			return q, UnknownColumn.Refuse("table %s has no column %.80q here", m.Name, o.Column)
 		}
 		q.Order = append(q.Order, RowOrder{i, o.Falling})
 	}
