@@ -568,3 +568,20 @@ func TestActorsThatAskEachOtherInParallelNeedNoDeadline(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAQuestionThatComesWhileTheOtherLeavesIsNoticed(t *testing.T) {
+	w := knots(t)
+	first := true
+	w.routed = func(e *Envelope) bool {
+		if e.From != knot.Ref("a") || e.Number != 220 || !first {
+			return false
+		}
+		first = false
+		w.sys.Deliver(e)
+		w.settle() // b asks a, whose turn is not over
+		return true
+	}
+	if got := w.meet(to("a", to("b")), to("b", to("a"))); len(cycles(got)) != 1 {
+		t.Errorf("got %v", got)
+	}
+}
