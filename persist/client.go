@@ -173,8 +173,9 @@ func (c *Client) ask(keeper actors.Ref, number uint32, m any, until time.Time,
 			case !c.clock.Now().Add(pause).Before(until):
 				done(nil, actors.StoreUnavailable.Refuse("%v", r))
 			default:
-				c.clock.AfterFunc(pause, try)
-				pause = min(2*pause, longestPause)
+				after := pause
+				pause = min(2*pause, longestPause) // now: the next try may be another goroutine's
+				c.clock.AfterFunc(after, try)
 			}
 		})
 	}
