@@ -19,9 +19,9 @@ const emptyWithin = 100 * time.Second
 // How often is killed if nobody says how often, and how much must have happened for each kill, or nothing was tested.
 const (
 	killsInCI        = 10
-	answersPerKill   = 200
-	linesPerKill     = 50
-	transfersPerKill = 50
+	answersPerKill   = 150
+	linesPerKill     = 20
+	transfersPerKill = 20
 )
 
 // TestNothingIsLostWhateverIsKilled kills something with -9 under load, each in its turn, FIREFLY_KILLS times.
@@ -50,9 +50,9 @@ const database = "database"
 func underKills(t *testing.T, store string, targets []string, kills int) {
 	b := open(t, store, 5*time.Second)
 	w := b.crowd()
-	payers := w.payers(6)
-	notes := w.writers(5)
-	w.jotters(3)
+	payers := w.payers(4)
+	notes := w.writers(4)
+	w.jotters(2)
 	w.whole()
 	w.goesOn("at the beginning", time.Now())
 	longest := time.Duration(0)

@@ -107,7 +107,7 @@ func (p *payer) pay(ctx context.Context, kept *paid) bool {
 	if book.Paid < kept.sure || book.Paid > kept.tried {
 		p.fault("%s has paid %d times and was told so %d times, and says %d", p.as, kept.tried, kept.sure, book.Paid)
 	}
-	return p.wait(ctx, pace)
+	return p.wait(ctx, 3*pace) // each is stored four times: sent, taken, dropped, forgotten
 }
 
 // A box is what the tests know of an entity's box: durable messages out, and how far others' were taken in.

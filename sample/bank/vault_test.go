@@ -66,10 +66,10 @@ func (v *vault) mustRows(kind string) []row {
 	return all
 }
 
-// fences are the owners' numbers by shard.
-func (v *vault) fences() map[int]uint64 {
+// fences are the numbers of a role's owners by shard.
+func (v *vault) fences(role string) map[int]uint64 {
 	v.t.Helper()
-	found, err := v.db.Query("SELECT shard, epoch FROM firefly_fence WHERE role = 'game'")
+	found, err := v.db.Query("SELECT shard, epoch FROM firefly_fence WHERE role = ?", role)
 	if err != nil {
 		v.t.Fatal(err)
 	}
