@@ -19,8 +19,8 @@ import (
 )
 
 // Figures of the store, for make bench. Each benchmark measures the server's own ceiling in the same run, in turns with
-// ours, and takes the best of several rounds of both: a shared machine is never faster than it is. They print ratios and
-// assert nothing. Run with -benchtime 1x.
+// ours, and takes the best of several rounds of both: a shared machine is never faster than it is. They print ratios
+// and assert nothing. Run with -benchtime 1x.
 
 const rounds = 5
 

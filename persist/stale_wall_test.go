@@ -7,8 +7,8 @@ import (
 	"github.com/fireflyrt/firefly/persist"
 )
 
-// A change that comes late, from an activation that has ended with nobody knowing what became of it: the next one of the
-// same owner has written since, and no row of it may come into being beside what is newer.
+// A change that comes late, from an activation that has ended with nobody knowing what became of it: the next one of
+// the same owner has written since, and no row of it may come into being beside what is newer.
 func TestAChangeThatComesLateWritesNoPartOfAnEntity(t *testing.T) {
 	onBoth(t, persist.Limits{CacheBytes: -1}, func(t *testing.T, w *world) {
 		g := w.game(gameA, 1)
@@ -17,7 +17,8 @@ func TestAChangeThatComesLateWritesNoPartOfAnEntity(t *testing.T) {
 		w.settle()
 		for _, pending := range []bool{false, true} { // what is newer is durable, or is not yet
 			if pending {
-				w.moods.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) ([]persist.Outcome, error) {
+				w.moods.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) (
+					[]persist.Outcome, error) {
 					w.Sleep(100 * time.Millisecond)
 					return write()
 				}
@@ -34,8 +35,8 @@ func TestAChangeThatComesLateWritesNoPartOfAnEntity(t *testing.T) {
 	})
 }
 
-// A new keeper knows no owners yet. A change of one that is long gone reaches it before the claim of the next one, whose
-// number must not be put on that change.
+// A new keeper knows no owners yet. A change of one that is long gone reaches it before the claim of the next one,
+// whose number must not be put on that change.
 func TestANewKeeperPutsNoNewNumberOnAStaleChange(t *testing.T) {
 	onBoth(t, persist.Limits{}, func(t *testing.T, w *world) {
 		zombie, owner := w.game(gameA, 1), w.game(gameB, 2)
