@@ -463,8 +463,8 @@ func TestEveryRandomTangleIsUndoneWithoutADeadlineAndNoCycleIsInvented(t *testin
 	}
 }
 
-// untangle lets a random tangle run, and looks at the whole node whenever a probe leaves. It returns how many questions were
-// answered CYCLE.
+// untangle lets a random tangle run, and looks at the whole node whenever a probe leaves. It returns how many
+// questions were answered CYCLE.
 func untangle(t *testing.T, seed uint64) (found int) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	w := newWorld(t, errandMessages, Kind{Name: knot, New: newKnot})

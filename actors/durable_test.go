@@ -225,7 +225,8 @@ func TestARefusedTurnSendsNothingDurable(t *testing.T) {
 	w.call(ann, &transfer{To: SessionKind.Ref("x"), Amount: 7})
 	w.call(ann, &transfer{To: KindName("nobody").Ref("x"), Amount: 7})
 	w.store.fail = StoreUnavailable.Refuse("away")
-	if _, err := w.call(ann, &transfer{To: accountKind.Ref("bob"), Amount: 7, Commit: true}); !errors.Is(err, StoreUnavailable) {
+	_, err := w.call(ann, &transfer{To: accountKind.Ref("bob"), Amount: 7, Commit: true})
+	if !errors.Is(err, StoreUnavailable) {
 		t.Error(err)
 	}
 	w.store.fail = nil

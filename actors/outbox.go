@@ -24,8 +24,9 @@ const (
 	stuckAfter    = 5 // times, after which it is an error in the log
 )
 
-// A copy of a durable message that was sent is of no use after copyWithin; a receiver is not told to forget that it has
-// had it before recallAfter has passed since the last copy left. The difference is how far clocks of nodes may be apart.
+// A copy of a durable message that was sent is of no use after copyWithin; a receiver is not told to forget that it
+// has had it before recallAfter has passed since the last copy left. The difference is how far clocks of nodes may be
+// apart.
 const (
 	copyWithin  = 10 * time.Second
 	recallAfter = 30 * time.Second
@@ -37,7 +38,7 @@ type Parcel struct {
 	To     Ref    `json:"to"`
 	Number uint32 `json:"number"`
 	Body   Exact  `json:"body,omitempty"`
-	Due    int64  `json:"due"`             // Unix milliseconds when it is sent again, if it is the first to its receiver
+	Due    int64  `json:"due"`             // Unix milliseconds when it is sent again, being the first to its receiver
 	Tries  int    `json:"tries,omitempty"` // how often it was sent again
 }
 
@@ -215,7 +216,7 @@ func (n *entity) undelivered(p *Parcel, code Code) {
 		e.Msg, _ = line.Decode(line.Native(), p.Body) // what cannot be read is nil, and its receiver knows why
 	}
 	n.sys.undelivered.Add(1)
-	if n.kind.table.byType[undeliveredType] == nil {
+	if !n.listensTo(e) {
 		n.sys.o.Log.Warn("durable message refused, and nobody listens to Undelivered", "actor", n.ref.String(),
 			"to", p.To.String(), "number", p.Number, "code", string(code))
 	}

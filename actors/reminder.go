@@ -30,7 +30,9 @@ func (c *Contents) setReminder(number uint32, body []byte, r *Reminder) {
 	if r == nil {
 		return
 	}
-	at, _ := slices.BinarySearchFunc(c.Due, r.At+1, func(old *Reminder, at int64) int { return cmp.Compare(old.At, at) })
+	at, _ := slices.BinarySearchFunc(c.Due, r.At+1, func(old *Reminder, at int64) int {
+		return cmp.Compare(old.At, at)
+	})
 	c.Due = slices.Insert(c.Due, at, r)
 }
 

@@ -1,10 +1,6 @@
 package actors
 
-import (
-	"reflect"
-
-	"github.com/fireflyrt/firefly/actors/wire"
-)
+import "github.com/fireflyrt/firefly/actors/wire"
 
 // This file holds the runtime's own messages. Those that a behaviour may listen to are its events; the others are
 // orders between an actor's node and a session's gate.
@@ -67,8 +63,6 @@ type Undelivered struct {
 	Msg  any // as it was sent; nil if it cannot be read any more
 	Code Code
 }
-
-var undeliveredType = reflect.TypeFor[Undelivered]()
 
 // Wake brings an entity up whose DueAt has come; what it has to do then is in its box.
 type Wake struct{}

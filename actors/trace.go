@@ -66,7 +66,8 @@ func (n *entity) look() {
 
 // isQuiet reports whether the state alone, without what is under way, decides what becomes of an input.
 func (n *entity) isQuiet(in *Input) bool {
-	return len(n.asked) == 0 && n.committing == nil && (n.props.box == nil || len(n.props.box.news) == 0) && (in.Type == InputGreet || !n.fresh && !n.cold)
+	isTold := n.props.box == nil || len(n.props.box.news) == 0
+	return isTold && len(n.asked) == 0 && n.committing == nil && (in.Type == InputGreet || !n.fresh && !n.cold)
 }
 
 // hush ends the Trace, after the input under way.

@@ -43,7 +43,8 @@ func (w *world) boot(messages wire.Catalogue, kinds ...Kind) {
 	w.witness = &witness{t: w.t, kinds: kinds, w: w}
 	w.t.Cleanup(w.witness.proves)
 	sys, err := NewSystem(Options{Node: "game-1", Incarnation: 7, Seed: 7, Kinds: kinds, Catalogue: messages,
-		Clock: w, Scheduler: w, Store: w.store, Limits: w.limits, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tap: w.witness})
+		Clock: w, Scheduler: w, Store: w.store, Limits: w.limits,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tap: w.witness})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -141,9 +141,9 @@ func mysqlRows() string {
 }
 
 // mysqlUpsert leaves out what a fence does not let through, and the parts of entities that the table has as new
-// already: one that is not there would come into being beside newer ones. Assignments run from left to right and see what those before them assigned. So
-// version stands next to last and epoch last, or the columns after them would compare the new
-// row with itself and keep their old value.
+// already: one that is not there would come into being beside newer ones. Assignments run from left to right and see
+// what those before them assigned. So version stands next to last and epoch last, or the columns after them would
+// compare the new row with itself and keep their old value.
 func mysqlUpsert(table string) string {
 	var set strings.Builder
 	for i, column := range []string{"shard", "data", "box", "due_at", "updated_at", "version",

@@ -83,7 +83,8 @@ func (t *tool) printBox(ref actors.Ref, c *actors.Contents) {
 		fmt.Fprintf(t.out, "taken     up to %d from %s\n", c.In[from].Seq, from)
 	}
 	for _, r := range c.Due {
-		fmt.Fprintf(t.out, "reminder  %s %s in %s; has failed %d times\n", t.nameOf(r.Number), r.Body, in(r.At), r.Tries)
+		fmt.Fprintf(t.out, "reminder  %s %s in %s; has failed %d times\n", t.nameOf(r.Number), r.Body,
+			in(r.At), r.Tries)
 	}
 	if len(c.Out)+len(c.In)+len(c.Due) == 0 {
 		fmt.Fprintf(t.out, "the box of %s is empty\n", ref)

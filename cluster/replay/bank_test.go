@@ -103,7 +103,8 @@ func hire(t *rapid.T) (*replay.World, map[string]func(*rapid.T)) {
 		"pay": pays, "pay more": pays, "pay most": pays, "wait": wait,
 		"promise": func(t *rapid.T) {
 			serial++
-			w.Tell(accountKind.Ref(who(t)), &promise{time.Duration(rapid.IntRange(0, 60).Draw(t, "s")) * time.Second, serial})
+			in := time.Duration(rapid.IntRange(0, 60).Draw(t, "s")) * time.Second
+			w.Tell(accountKind.Ref(who(t)), &promise{in, serial})
 		},
 		"passivate":   func(t *rapid.T) { w.Tell(accountKind.Ref(who(t)), &rest{}) },
 		"crash":       func(t *rapid.T) { w.Crash(aNode(t)) },
@@ -112,8 +113,10 @@ func hire(t *rapid.T) (*replay.World, map[string]func(*rapid.T)) {
 		"isolate":     func(t *rapid.T) { w.Partition(aNode(t)) },
 		"lose":        func(t *rapid.T) { w.Store().Lose(rapid.IntRange(1, 3).Draw(t, "n")) },
 		"contend":     func(t *rapid.T) { w.Store().Refuse(rapid.IntRange(1, 6).Draw(t, "n"), persist.ErrContended) },
-		"down":        func(t *rapid.T) { w.Store().Down(time.Duration(rapid.IntRange(0, 9).Draw(t, "s")) * time.Second) },
-		"heal":        func(*rapid.T) { w.Heal() },
+		"down": func(t *rapid.T) {
+			w.Store().Down(time.Duration(rapid.IntRange(0, 9).Draw(t, "s")) * time.Second)
+		},
+		"heal": func(*rapid.T) { w.Heal() },
 	}
 }
 

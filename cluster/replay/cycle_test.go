@@ -12,7 +12,8 @@ import (
 	"github.com/fireflyrt/firefly/cluster/replay"
 )
 
-// A duel is two actors that challenge each other when the referee calls: each keeps its messages until it has an answer.
+// A duel is two actors that challenge each other when the referee calls: each keeps its messages until it has an
+// answer.
 type (
 	call      struct{ Rings [][]string } // who challenges the next, all at one moment
 	strike    struct{ To string }
