@@ -20,6 +20,7 @@ const (
 	flushWithin  = 3 * time.Second
 	firstPause   = 50 * time.Millisecond // between tries of a load; doubles
 	longestPause = 500 * time.Millisecond
+	clocksApart  = time.Second // how far the clocks of game and persist nodes may be apart; see doubt
 )
 
 // A Requester asks actors on behalf of the runtime; actors.System is one.
@@ -44,7 +45,15 @@ type tenancy struct {
 	tenure  actors.Tenure
 	fence   uint64 // 0: not known yet
 	waiting []func(fence uint64, err error)
-	unsure  map[actors.Ref]uint64 // versions that were sent and whose outcome is not known
+	unsure  map[actors.Ref]doubt // versions that were sent and whose outcome is not known
+}
+
+// A doubt is a version that was sent and whose outcome is not known. The change may still be on its way to a keeper,
+// which takes it until its deadline. An activation that loaded before would rest on its not being there; so the next one
+// waits until no keeper takes it any more, by whichever clock.
+type doubt struct {
+	version uint64
+	until   time.Time
 }
 
 // NewClient makes the client of a game node's process. Start it before the first use.
@@ -60,7 +69,12 @@ func keeperOf(t actors.Tenure) actors.Ref { return KeeperKind.Ref(strconv.Itoa(t
 
 // Load implements actors.Store. It waits about 5 s for a keeper and a store to be there.
 func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot, error)) {
-	until := c.clock.Now().Add(loadPatience)
+	now := c.clock.Now()
+	if d := c.doubted(ref, t); now.Before(d.until) {
+		c.clock.AfterFunc(d.until.Sub(now), func() { c.Load(ref, t, done) })
+		return
+	}
+	until := now.Add(loadPatience)
 	c.fence(t, until, func(fence uint64, err error) {
 		if err != nil {
 			done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
@@ -77,7 +91,7 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 				done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
 				return
 			}
-			version := max(got.Version, c.sent(ref, t)) // what was sent is never used again
+			version := max(got.Version, c.doubted(ref, t).version) // what was sent is never used again
 			done(actors.Snapshot{Version: version, Fence: fence, Cells: got.Cells,
 				Parts: got.Parts, Box: got.Box}, nil)
 		})
@@ -197,7 +211,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
-	m.Again = c.isUnsure(ref, t, change.Version)
+	m.Again = c.doubted(ref, t).version == change.Version
 	e, err := c.saveRequest(t, m)
 	if err != nil {
 		done(fmt.Errorf("persist: save %s: %w", ref, err))
@@ -207,12 +221,13 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	if change.Commit {
 		within = commitWithin
 	}
+	sent := doubt{change.Version, c.clock.Now().Add(within + clocksApart)}
 	c.system.Request(e, within, func(answer *actors.Envelope) {
 		var err error
 		if answer.Type == actors.Refused {
 			err = outcome(answer.Refusal())
 		}
-		err = c.sure(ref, t, change.Version, err)
+		err = c.sure(ref, t, sent, err)
 		if err == nil {
 			done(nil)
 			return
@@ -224,7 +239,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 
 // sure remembers versions whose outcome is not known. When one of them is sent again, a refusal
 // tells of that request only: the one before may have been written.
-func (c *Client) sure(ref actors.Ref, t actors.Tenure, version uint64, err error) error {
+func (c *Client) sure(ref actors.Ref, t actors.Tenure, sent doubt, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.tenures[fenceKey{t.Role, t.Shard}]
@@ -235,10 +250,10 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, version uint64, err error
 	switch {
 	case errors.Is(err, actors.ErrUnknown):
 		if at.unsure == nil {
-			at.unsure = make(map[actors.Ref]uint64)
+			at.unsure = make(map[actors.Ref]doubt)
 		}
-		at.unsure[ref] = version
-	case at.unsure[ref] == version && errors.As(err, &r) && mayPass(r.Code):
+		at.unsure[ref] = sent
+	case at.unsure[ref].version == sent.version && errors.As(err, &r) && mayPass(r.Code):
 		return actors.ErrUnknown.Refuse("%v", r)
 	default:
 		delete(at.unsure, ref)
@@ -246,19 +261,14 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, version uint64, err error
 	return err
 }
 
-// sent is the version that was sent in this tenure and whose outcome is not known; 0: none.
-func (c *Client) sent(ref actors.Ref, t actors.Tenure) uint64 {
+// doubted is what was sent in this tenure and whose outcome is not known; the zero one if there is nothing.
+func (c *Client) doubted(ref actors.Ref, t actors.Tenure) doubt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := c.tenures[fenceKey{t.Role, t.Shard}]; at != nil && at.tenure == t {
 		return at.unsure[ref]
 	}
-	return 0
-}
-
-// isUnsure reports whether a version was sent before and its outcome is not known.
-func (c *Client) isUnsure(ref actors.Ref, t actors.Tenure, version uint64) bool {
-	return c.sent(ref, t) == version
+	return doubt{}
 }
 
 // saveRequest makes the request, if the change is one that a store takes.

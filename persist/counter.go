@@ -11,6 +11,7 @@ type counters struct {
 	saves, coalesced, behind        atomic.Uint64
 	statements, written, fenced     atomic.Uint64
 	retries, unclear, aside, raises atomic.Uint64
+	late                            atomic.Uint64
 	loads, hits, misses             atomic.Uint64
 	wakes, purged, crowded          atomic.Uint64
 	kept, dropped, rejected, evicts atomic.Uint64
@@ -31,6 +32,7 @@ type Report struct {
 	Fenced     uint64        // entities not written because another owner or keeper has them
 	Retries    uint64        // statements sent again after a deadlock or a lock wait
 	Unclear    uint64        // statements whose answer was lost
+	Late       uint64        // changes that came after their deadline, and were refused
 	Aside      uint64        // changes that the store refuses, dropped here and still dirty there
 	Raises     uint64        // fences taken over
 	Wakes      uint64        // entities woken because they were due
@@ -50,7 +52,7 @@ func (c *counters) report() Report {
 		Rows: c.rows.Load(), Bytes: c.bytes.Load(),
 		Saves: c.saves.Load(), Coalesced: c.coalesced.Load(), Behind: c.behind.Load(),
 		Statements: c.statements.Load(), Written: c.written.Load(), Fenced: c.fenced.Load(),
-		Retries: c.retries.Load(), Unclear: c.unclear.Load(), Aside: c.aside.Load(),
+		Retries: c.retries.Load(), Unclear: c.unclear.Load(), Late: c.late.Load(), Aside: c.aside.Load(),
 		Raises: c.raises.Load(), Wakes: c.wakes.Load(), Purged: c.purged.Load(),
 		Crowded: c.crowded.Load(), Loads: c.loads.Load(),
 		Hits: c.hits.Load(), Misses: c.misses.Load(), Kept: c.kept.Load(),

@@ -85,6 +85,10 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		k.archive.counters.fenced.Add(1)
 		k.refuse(env, actors.ErrFenced, m.ref().String()+" has another owner")
 		return
+	case env.Deadline != 0 && env.Deadline < k.archive.o.Clock.Now().UnixNano():
+		k.archive.counters.late.Add(1)
+		k.refuse(env, actors.Unavailable, "it came too late") // a later activation may rest on its not being there
+		return
 	case m.Commit && k.archive.health.down() && (e == nil || !e.isUnsure):
 		k.refuse(env, actors.StoreUnavailable, "the store is down")
 		return

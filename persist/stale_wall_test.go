@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/persist"
 )
 
@@ -62,5 +63,34 @@ func TestANewKeeperPutsNoNewNumberOnAStaleChange(t *testing.T) {
 		is(t, loaded.text(), `{"from":"owner"}@2`)
 		is(t, w.stored("ann"), `={"from":"owner"}@2`)
 		stale.is(t, "FENCED")
+	})
+}
+
+// An activation whose commit has no outcome ends; the next one loads when no keeper takes that commit any more.
+func TestALoadWaitsUntilAChangeOfUnknownOutcomeCanNotArriveAnyMore(t *testing.T) {
+	onBoth(t, persist.Limits{CacheBytes: -1}, func(t *testing.T, w *world) {
+		g := w.game(gameA, 1)
+		g.load("ann")
+		g.save("ann", 1, true, `{"lines":1}`)
+		w.settle()
+		var held []*actors.Envelope
+		w.hold = func(e *actors.Envelope) bool {
+			if e.Number == persist.NumberSave {
+				held = append(held, e)
+			}
+			return e.Number == persist.NumberSave
+		}
+		lost := g.save("ann", 2, true, `{"lines":2}`, `line/2="b"`)
+		w.advance(time.Second)
+		lost.is(t, "STORE_UNKNOWN")
+		w.hold = nil
+		next := g.begin("ann")
+		w.advance(500 * time.Millisecond)
+		is(t, next.answers, 0)
+		w.advance(time.Second)
+		is(t, next.text(), `{"lines":1}@2`) // and the version is not used again
+		w.sys.Deliver(held[0])
+		w.advance(time.Second)
+		is(t, w.stored("ann"), `={"lines":1}@1`)
 	})
 }

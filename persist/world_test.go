@@ -23,10 +23,11 @@ type world struct {
 	archive *persist.Archive
 	sys     *actors.System
 	closed  bool
-	away    actors.Code // not empty: no keeper can be reached, and this is why
-	node    *router     // of archive and sys
-	woken   []string    // what was woken, and by whom
-	unrun   bool        // nobody runs entities
+	away    actors.Code                 // not empty: no keeper can be reached, and this is why
+	hold    func(*actors.Envelope) bool // keeps back what it reports
+	node    *router                     // of archive and sys
+	woken   []string                    // what was woken, and by whom
+	unrun   bool                        // nobody runs entities
 }
 
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
@@ -89,6 +90,9 @@ type router struct {
 func (r *router) Route(e *actors.Envelope) {
 	if e.Number == actors.NumberWake {
 		r.w.woken = append(r.w.woken, fmt.Sprintf("%s by %s", e.To, e.From))
+		return
+	}
+	if r.w.hold != nil && r.w.hold(e) {
 		return
 	}
 	if r.w.away != "" && e.To.Kind == persist.KeeperKind {

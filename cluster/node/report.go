@@ -122,7 +122,7 @@ func (n *Node) reportStore(r *admin.Report) {
 			"behind_total": int64(c.Behind), "statements_total": int64(c.Statements),
 			"rows_total": int64(c.Written), "fenced_total": int64(c.Fenced), "raises_total": int64(c.Raises),
 			"retries_total": int64(c.Retries),
-			"unclear_total": int64(c.Unclear), "aside_total": int64(c.Aside), "loads_total": int64(c.Loads),
+			"unclear_total": int64(c.Unclear), "late_total": int64(c.Late), "aside_total": int64(c.Aside), "loads_total": int64(c.Loads),
 			"wakes_total": int64(c.Wakes), "purged_total": int64(c.Purged), "crowded_total": int64(c.Crowded),
 			"cache_kept_total": int64(c.Kept), "cache_dropped_total": int64(c.Dropped),
 			"cache_rejected_total": int64(c.Rejected), "cache_evicted_total": int64(c.Evicted),
