@@ -145,3 +145,21 @@ func TestAPaymentTakesEffectOnceAndAPromiseIsKeptWhateverHappens(t *testing.T) {
 		}
 	})
 }
+
+// Nobody sends it anything: the persist nodes wake it, also those that were not there at the time.
+func TestAPromiseIsKeptThoughAllWasDownAtTheTime(t *testing.T) {
+	t.Parallel()
+	w := replay.NewWorld(t, bank)
+	ann := accountKind.Ref("ann")
+	w.Tell(ann, &promise{time.Hour, 1})
+	w.Advance(time.Minute)
+	w.Tell(ann, &rest{})
+	w.Advance(58*time.Minute + 55*time.Second)
+	for _, node := range []string{"persist-1", "game-1", "game-2"} {
+		w.Crash(node)
+	}
+	w.Advance(2 * time.Minute)
+	if s := replay.Peek[state](w, ann, "books"); s.Fired != 1 {
+		t.Errorf("ann has %+v", s)
+	}
+}

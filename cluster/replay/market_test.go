@@ -113,7 +113,6 @@ type day struct {
 	t       replay.TB
 	w       *replay.World
 	luck    *rand.Rand
-	picky   bool // the store refuses what it does not like, and then loses no answers: see any
 	traders []*trader
 }
 
@@ -124,7 +123,7 @@ func newDay(t replay.TB, seed uint64, o io.Writer) *day {
 	if o != nil {
 		options = append(options, replay.Observe(o))
 	}
-	d := &day{t: t, w: replay.NewWorld(t, market, options...), luck: rand.New(rand.NewPCG(seed, 1)), picky: seed%2 == 1}
+	d := &day{t: t, w: replay.NewWorld(t, market, options...), luck: rand.New(rand.NewPCG(seed, 1))}
 	for i := range 4 {
 		y := &trader{name: fmt.Sprint("t", i), stall: fmt.Sprint("s", i%2), asked: map[int]*replay.Request{}}
 		d.traders = append(d.traders, y)
@@ -283,7 +282,7 @@ func (d *day) any() {
 	case 6:
 		d.w.Blind(a)
 	case 7:
-		if d.picky { // what it refuses for good it has not written before, without telling
+		if d.luck.IntN(2) == 0 {
 			d.w.Store().Refuse(1+d.luck.IntN(6), persist.ErrRejected)
 		} else {
 			d.w.Store().Lose(1 + d.luck.IntN(3))
