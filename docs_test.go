@@ -246,3 +246,29 @@ func TestMakeFuzzesEverythingThatCanBeFuzzed(t *testing.T) {
 		}
 	}
 }
+
+// tested finds names of tests.
+var tested = regexp.MustCompile("`(Test[A-Z]\\w+)`")
+
+func TestTestsThatAreToldOfExist(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.tree.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test {
+				known[f.Name.Name] = true
+			}
+		}
+	}
+	found := 0
+	for _, page := range pages(t) {
+		for _, m := range tested.FindAllStringSubmatch(read(t, page), -1) {
+			if found++; !known[m[1]] {
+				t.Errorf("%s tells of the test %s, which there is not", page, m[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d tests found: this one does not look at the pages", found)
+	}
+}
