@@ -49,8 +49,8 @@ type tenancy struct {
 }
 
 // A doubt is a version that was sent and whose outcome is not known. The change may still be on its way to a keeper,
-// which takes it until its deadline. An activation that loaded before would rest on its not being there; so the next one
-// waits until no keeper takes it any more, by whichever clock.
+// which takes it until its deadline. An activation that loaded before would rest on its not being there; so the next
+// one waits until no keeper takes it any more, by whichever clock.
 type doubt struct {
 	version uint64
 	until   time.Time
