@@ -414,3 +414,25 @@ func TestAHandlerThatHangsIsNamed(t *testing.T) {
 		t.Error("it is still named after it returned")
 	}
 }
+
+func TestOfManyRowsOnlyThoseThatChangedAreWritten(t *testing.T) {
+	var written Change
+	w := newWorld(t, testMessages, Kind{Name: shopperKind, New: func(p *Props) {
+		rows := Rows[int, int](p, "rows")
+		Answer(p, func(ctx Context, m *buy) (*bought, error) {
+			for i := range m.Price {
+				rows.Set(i, i)
+			}
+			rows.Delete(7)
+			ctx.Commit()
+			return &bought{rows.Len()}, nil
+		})
+	}})
+	w.store.seen = func(c Change) { written = c }
+	if _, err := w.call(shopperKind.Ref("ann"), &buy{Price: 5000}); err != nil || len(written.Parts) != 5000 {
+		t.Fatalf("%d rows written: %v", len(written.Parts), err)
+	}
+	if _, err := w.call(shopperKind.Ref("ann"), &buy{Price: 1}); err != nil || len(written.Parts) != 1 {
+		t.Errorf("%d rows written, and 1 was set: %v", len(written.Parts), err)
+	}
+}

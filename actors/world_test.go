@@ -125,6 +125,7 @@ type memory struct {
 	silent   bool
 	waiting  []func()
 	due      map[Ref]int64 // when they are to be woken
+	seen     func(Change)  // what is to be written; nil: nobody looks
 }
 
 func (m *memory) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
@@ -133,7 +134,9 @@ func (m *memory) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
 }
 
 func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {
-	m.saves++
+	if m.saves++; m.seen != nil {
+		m.seen(c)
+	}
 	answer := func() {
 		if m.fail == nil {
 			m.write(ref, c)
