@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -67,6 +69,14 @@ func (w *world) Tenure(string, int) (uint64, Hold) { return w.epoch, w.holding }
 func (w *world) Shards() int                       { return 16 }
 func (w *world) settle()                           { w.Settle() }
 func (w *world) advance(d time.Duration)           { w.Advance(d) }
+
+// seeds are as many as a test asks for, or as FIREFLY_SEEDS says: make chaos.
+func seeds(n uint64) uint64 {
+	if asked, err := strconv.ParseUint(os.Getenv("FIREFLY_SEEDS"), 10, 64); err == nil {
+		return asked
+	}
+	return n
+}
 
 // send hands a client's message to an entity; with an answer wanted it returns the id of the request.
 func (w *world) send(to Ref, msg any, wanted bool) uint64 {
