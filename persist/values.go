@@ -1,0 +1,193 @@
+package persist
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// valuesSizes are how many rows a kept statement has. A batch takes the smallest that holds it.
+var valuesSizes = [...]int{1, 4, 16, 64, 256}
+
+// Bounds of the statements that are kept prepared.
+const (
+	// valuesKept is how many there are at most, on each connection that writes. One of 256 rows takes 1.2 MB of the
+	// server's memory there, all five of a kind 1.7 MB. Kinds beyond take the long way.
+	valuesKept = 128
+	// valuesBytes is how much a batch may hold. A bigger one takes the long way, in a single packet.
+	valuesBytes = 2 << 20
+)
+
+// mysqlRefused is the server's error for a NULL where none may be, and mysqlPrepare for a prepared statement that it
+// could not make again after a table had changed.
+const (
+	mysqlRefused = 1048
+	mysqlPrepare = 1615
+)
+
+// values is the short way of a batch into MySQL: INSERT ... VALUES as a prepared statement that is kept, a third of the
+// server's work of the long way, the statement that joins rows of a JSON parameter. It writes all of the batch or
+// nothing: a fence that does not hold, or a row that the table has as new already, makes updated_at NULL, which the
+// server refuses. Then the long way finds out who is to be left out. That is rare.
+type values struct {
+	db *sql.DB // its own: a statement is prepared on each connection that it comes to, and here these are few
+
+	mu   sync.Mutex // guards kept
+	kept map[string]*sql.Stmt
+}
+
+func newValues(db *sql.DB) *values { return &values{db: db, kept: make(map[string]*sql.Stmt)} }
+
+// write reports whether it has written all of the batch. Without an error, false means that nothing was written.
+func (v *values) write(ctx context.Context, table string, b Batch) (bool, error) {
+	size := sizeOf(b)
+	if size == 0 {
+		return false, nil
+	}
+	statement, err := v.statement(ctx, table, size)
+	if statement == nil || err != nil {
+		return false, err
+	}
+	args, err := valuesOf(b, size)
+	if err != nil {
+		return false, err
+	}
+	_, err = statement.ExecContext(ctx, args...)
+	var e *mysql.MySQLError
+	if errors.As(err, &e) && (e.Number == mysqlRefused || e.Number == mysqlPrepare) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// sizeOf is how many rows the batch's statement has; 0: the batch does not fit into any.
+func sizeOf(b Batch) int {
+	rows, bytes := b.Rows(), 0
+	for _, c := range b.Changes {
+		for _, p := range c.Parts {
+			bytes += len(p.Data) + len(p.Box)
+		}
+	}
+	for _, size := range valuesSizes {
+		if 0 < rows && rows <= size && bytes <= valuesBytes {
+			return size
+		}
+	}
+	return 0
+}
+
+// statement returns a kept statement; nil when there are too many.
+func (v *values) statement(ctx context.Context, table string, size int) (*sql.Stmt, error) {
+	key := fmt.Sprint(table, " ", size)
+	v.mu.Lock()
+	kept, count := v.kept[key], len(v.kept)
+	v.mu.Unlock()
+	if kept != nil || count >= valuesKept {
+		return kept, nil
+	}
+	made, err := v.db.PrepareContext(ctx, valuesText(table, size))
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if kept := v.kept[key]; kept != nil { // another writer was faster
+		return kept, made.Close()
+	}
+	v.kept[key] = made
+	return made, nil
+}
+
+// close ends the connections, and with them the statements.
+func (v *values) close() error { return v.db.Close() }
+
+// valuesText is the statement's text. The first row asks for the fences, and so locks them before anything is written,
+// until the statement has ended. Assignments run from left to right and see what those before them assigned; so
+// version and epoch, which are compared, come last. A row of epoch 0 only fills the statement up: no fence has that
+// number, and it leaves the row that it names as it is.
+func valuesText(table string, rows int) string {
+	newer := fmt.Sprintf("VALUES(epoch) > %[1]s.epoch OR (VALUES(epoch) = %[1]s.epoch"+
+		" AND VALUES(version) > %[1]s.version)", table)
+	var set strings.Builder
+	for _, column := range []string{"shard", "data", "box", "due_at", "version", "epoch"} {
+		fmt.Fprintf(&set, ",\n\t%[2]s = IF(%[3]s, VALUES(%[2]s), %[1]s.%[2]s)", table, column, newer)
+	}
+	return `INSERT INTO ` + table + ` (updated_at, id, part, shard, data, box, due_at, version, epoch) VALUES
+((SELECT CASE WHEN COUNT(*) = ? THEN ? END FROM JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
+		mysqlText("role", "VARCHAR(64)"), "shard INT PATH '$.shard'", mysqlNumber("epoch"), mysqlText("holder", "VARCHAR(16)"),
+	}, ", ") + `)) v
+STRAIGHT_JOIN firefly_fence f ON f.role = v.role AND f.shard = v.shard
+	AND f.epoch = v.epoch AND f.holder = v.holder LOCK IN SHARE MODE), ?, ?, ?, ?, ?, ?, ?, ?)` +
+		strings.Repeat(",\n(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows-1) + `
+ON DUPLICATE KEY UPDATE updated_at = IF(` + newer + `, VALUES(updated_at), IF(VALUES(epoch) = 0, ` + table +
+		`.updated_at, NULL))` + set.String()
+}
+
+// jsonFence is a fence that must hold.
+type jsonFence struct {
+	Role   string `json:"role"`
+	Shard  int    `json:"shard"`
+	Epoch  uint64 `json:"epoch"`
+	Holder string `json:"holder"`
+}
+
+// fencesOf are the fences that must hold for all of a batch, each once.
+func fencesOf(b Batch) []jsonFence {
+	type key struct {
+		owner, keeper Fence
+		shard         int
+	}
+	seen := make(map[key]bool)
+	var fences []jsonFence
+	for _, c := range b.Changes {
+		k := key{c.Owner, c.Keeper, c.Shard}
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		fences = append(fences, jsonFence{KeeperRole, c.Shard, c.Keeper.Epoch, holderText(c.Keeper.Holder)},
+			jsonFence{b.Role, c.Shard, c.Owner.Epoch, holderText(c.Owner.Holder)})
+	}
+	return fences
+}
+
+// valuesOf are the parameters.
+func valuesOf(b Batch, size int) ([]any, error) {
+	fences := fencesOf(b)
+	doc, err := encode(fences)
+	if err != nil {
+		return nil, err
+	}
+	rows := jsonRows(b)
+	args := make([]any, 0, 9*size+2)
+	for i := range size {
+		if i == 0 {
+			args = append(args, len(fences), b.At, doc)
+		} else {
+			args = append(args, b.At)
+		}
+		if i >= len(rows) {
+			last := rows[len(rows)-1]
+			args = append(args, last.ID, last.Part, last.Shard, nil, nil, nil, 0, 0)
+			continue
+		}
+		row := &rows[i]
+		args = append(args, row.ID, row.Part, row.Shard, orNull(row.Data), orNull(row.Box), nil, row.Version, row.Epoch)
+		if row.DueAt != 0 {
+			args[len(args)-3] = row.DueAt
+		}
+	}
+	return args, nil
+}
+
+func orNull(text *string) any {
+	if text == nil {
+		return nil
+	}
+	return *text
+}
