@@ -107,7 +107,7 @@ func NewArchive(o Options) (*Archive, error) {
 		health: a.health, counters: &a.counters, limits: o.Limits}
 	a.ids = &ids{db: o.Database, work: a.work, health: a.health, counters: &a.counters,
 		blocks: make(map[string]*block)}
-	a.health.up = a.writers.wake
+	a.health.up, a.health.fell = a.writers.wake, a.writers.recall
 	return a, nil
 }
 
@@ -166,7 +166,7 @@ func (a *Archive) keeper(r actors.Runner) *keeper {
 // Report counts.
 func (a *Archive) Report() Report {
 	r := a.counters.report()
-	r.Down, r.Level = a.health.down(), *a.health.level.Load()
+	r.Down, r.Level = a.health.is() != well, *a.health.level.Load()
 	now := a.o.Clock.Now().UnixNano()
 	a.mu.Lock()
 	defer a.mu.Unlock()

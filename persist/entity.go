@@ -10,10 +10,6 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-// maxWaiters bounds how many saves of one entity wait; its node sends one at a time, and sends it
-// again when it hears nothing.
-const maxWaiters = 64
-
 // partOverhead is what a pending part costs besides its bytes.
 const partOverhead = 96
 
@@ -34,20 +30,7 @@ type entity struct {
 	confirms int                // how often parts became durable, to know what a read has missed
 }
 
-// A waiter is a save that has not been answered.
-type waiter struct {
-	envelope *actors.Envelope
-	fence    uint64
-	version  uint64
-	commit   bool
-}
-
 func (e *entity) rows() int { return len(e.parts) }
-
-// urgent reports whether somebody waits in a commit.
-func (e *entity) urgent() bool {
-	return slices.ContainsFunc(e.waiting, func(w waiter) bool { return w.commit })
-}
 
 // partsOf lists what a save writes.
 func partsOf(m *save) []Part {
@@ -90,7 +73,7 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		k.refuse(env, actors.Unavailable, "it came too late") // a later activation may rest on its not being there
 		return
 	case m.Commit && k.archive.health.down() && (e == nil || !e.isUnsure):
-		k.refuse(env, actors.StoreUnavailable, "the store is down")
+		k.refuse(env, actors.StoreUnavailable, k.archive.health.outage().Error())
 		return
 	}
 	parts := partsOf(m)
@@ -116,20 +99,6 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 	if k.hand(e) != parcelFree {
 		k.archive.counters.coalesced.Add(1)
 	}
-}
-
-// wait remembers who waits; those whose deadline has passed wait no more. It reports whether there
-// was room.
-func (k *keeper) wait(e *entity, w waiter) bool {
-	now := k.archive.o.Clock.Now().UnixNano()
-	e.waiting = slices.DeleteFunc(e.waiting, func(w waiter) bool {
-		return w.envelope.Deadline != 0 && w.envelope.Deadline < now
-	})
-	if w.envelope.Request != 0 && len(e.waiting) < maxWaiters {
-		e.waiting = append(e.waiting, w)
-		return true
-	}
-	return w.envelope.Request == 0
 }
 
 // entity finds what is held of an entity, or begins to hold it.
@@ -202,7 +171,8 @@ func (k *keeper) hand(e *entity) (before parcelState) {
 		c.Parts = append(c.Parts, p)
 	}
 	slices.SortFunc(c.Parts, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
-	before = k.archive.writers.put(e.parcel, c, e.bytes, k.stopped != nil || e.urgent())
+	urgent := e.urgent()
+	before = k.archive.writers.put(e.parcel, c, e.bytes, k.stopped != nil || urgent, urgent && !e.isUnsure && !e.isRead)
 	if before != parcelTaken {
 		e.handed = k.archive.o.Clock.Now().UnixNano()
 	}
@@ -264,17 +234,6 @@ func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
 	default:
 		k.aged(e, e.handed) // what is left came after that
 	}
-}
-
-// answerUpTo tells those whose change is durable.
-func (k *keeper) answerUpTo(e *entity, fence, version uint64) {
-	e.waiting = slices.DeleteFunc(e.waiting, func(w waiter) bool {
-		if newer(w.fence, w.version, fence, version) {
-			return false
-		}
-		k.answer(w.envelope, nil)
-		return true
-	})
 }
 
 // overtaken: the store knows a newer owner, so what came from this one is not to be written.

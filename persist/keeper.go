@@ -69,7 +69,7 @@ func (k *keeper) Receive(e *actors.Envelope) {
 	}
 	switch {
 	case k.archive.health.down():
-		k.refuse(e, actors.StoreUnavailable, "the store is down")
+		k.refuse(e, actors.StoreUnavailable, k.archive.health.outage().Error())
 	case len(k.early) >= k.archive.o.Limits.Waiting:
 		k.refuse(e, actors.Overloaded, "too many requests wait for the store")
 	default:
@@ -137,6 +137,15 @@ func (k *keeper) ask() {
 	})
 }
 
+// askLater asks again: what failed for the store's health, when that is better.
+func (k *keeper) askLater(err error) {
+	if errors.Is(err, ErrDown) || errors.Is(err, ErrUnclear) {
+		k.archive.health.await(func() { k.runner.Post(k.ask) })
+		return
+	}
+	k.after(retryAfter, k.ask)
+}
+
 // raised takes the number, if the shard is still this node's: then it was so when the number was
 // raised, and nobody else has written since what is pending here would make old again.
 func (k *keeper) raised(number uint64, err error) {
@@ -150,9 +159,12 @@ func (k *keeper) raised(number uint64, err error) {
 		for _, e := range early {
 			k.refuse(e, actors.StoreUnavailable, fmt.Sprintf("the shard's fence: %v", err))
 		}
+		for _, e := range k.sorted() {
+			k.leaveOpen(e, fmt.Sprintf("the shard's fence: %v", err))
+		}
 		busy := k.pending > 0 || k.rows.busy()
 		if k.raising = busy && hold != actors.Lost; k.raising {
-			k.after(retryAfter, k.ask)
+			k.askLater(err)
 		}
 		return
 	}
@@ -184,7 +196,7 @@ func (k *keeper) claim(e *actors.Envelope, m *claim) {
 	case o.fence.Epoch != 0 && o.tenure == m.Tenure && o.fence.Holder == m.Holder:
 		k.answer(e, &claimed{Fence: o.fence.Epoch})
 	case k.archive.health.down():
-		k.refuse(e, actors.StoreUnavailable, "the store is down")
+		k.refuse(e, actors.StoreUnavailable, k.archive.health.outage().Error())
 	default:
 		o.raising, o.tenure, o.waiting = true, m.Tenure, append(o.waiting, e)
 		c := Claim{Role: m.Role, Shard: k.shard, Holder: m.Holder, Keeper: k.fence}

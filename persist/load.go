@@ -39,7 +39,7 @@ func (k *keeper) load(env *actors.Envelope, m *load) {
 	k.archive.counters.misses.Add(1)
 	switch {
 	case k.archive.health.down():
-		k.refuse(env, actors.StoreUnavailable, "the store is down")
+		k.refuse(env, actors.StoreUnavailable, k.archive.health.outage().Error())
 	case k.reading >= k.archive.o.Limits.Waiting:
 		k.refuse(env, actors.Overloaded, "too many requests wait for the store")
 	default:

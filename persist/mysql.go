@@ -55,21 +55,19 @@ func OpenMySQL(dsn string) (Database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("persist: dsn of the store: %w", err)
 	}
-	db, short := sql.OpenDB(isolated{connector}), sql.OpenDB(isolated{connector})
-	for _, pool := range []*sql.DB{db, short} {
-		pool.SetMaxOpenConns(mysqlConns)
-		pool.SetMaxIdleConns(mysqlConns)
-		pool.SetConnMaxIdleTime(mysqlIdleFor)
-	}
+	db := sql.OpenDB(isolated{connector})
+	db.SetMaxOpenConns(mysqlConns)
+	db.SetMaxIdleConns(mysqlConns)
+	db.SetConnMaxIdleTime(mysqlIdleFor)
 	c.ReadTimeout = 0 // an ALTER TABLE answers when it has been through all rows
 	c.Params["lock_wait_timeout"] = mysqlLockFor
 	if connector, err = mysql.NewConnector(c); err != nil {
-		return nil, errors.Join(fmt.Errorf("persist: dsn of the store: %w", err), db.Close(), short.Close())
+		return nil, errors.Join(fmt.Errorf("persist: dsn of the store: %w", err), db.Close())
 	}
 	patient := sql.OpenDB(isolated{connector})
 	patient.SetMaxIdleConns(1)
 	patient.SetConnMaxIdleTime(mysqlIdleFor)
-	return &server{dialect: mysqlDialect(), write: db, read: db, patient: patient, short: newValues(short)}, nil
+	return &server{dialect: mysqlDialect(), write: db, read: db, patient: patient}, nil
 }
 
 // isolated makes every connection REPEATABLE READ: the share locks on the fence rows depend on it.
@@ -79,15 +77,20 @@ type isolated struct{ driver.Connector }
 func (i isolated) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := i.Connector.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, unsent{err}
 	}
 	_, err = conn.(driver.ExecerContext).ExecContext(ctx,
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", nil)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, unsent{errors.Join(err, conn.Close())}
 	}
 	return conn, nil
 }
+
+// unsent is an error of connecting. Whatever its number says: what was to be sent then was not.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() error { return u.error }
 
 func mysqlDialect() dialect {
 	return dialect{
@@ -216,6 +219,8 @@ func mysqlFate(err error) error {
 	var e *mysql.MySQLError
 	var dial *net.OpError
 	switch {
+	case errors.As(err, new(unsent)):
+		return ErrDown
 	case errors.As(err, &e) && slices.Contains(mysqlContended[:], e.Number):
 		return ErrContended
 	case errors.As(err, &e) && slices.Contains(mysqlDown[:], e.Number):

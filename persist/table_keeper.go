@@ -84,7 +84,7 @@ func (r *rowKeeper) ask(e *actors.Envelope, m *RowAsk) error {
 	case r.asked >= r.k.archive.o.Limits.Waiting:
 		return actors.Overloaded.Refuse("too many questions wait for the store")
 	case q.writes() && r.k.archive.health.down():
-		return actors.StoreUnavailable.Refuse("the store is down")
+		return actors.StoreUnavailable.Refuse("%v", r.k.archive.health.outage())
 	case q.writes() && r.k.archive.full(1, q.bytes):
 		r.k.archive.counters.behind.Add(1)
 		return actors.StoreBehind.Refuse("the store does not keep up")
@@ -227,7 +227,7 @@ func (r *rowKeeper) find(e *actors.Envelope, m *RowsFind) error {
 	case r.asked >= r.k.archive.o.Limits.Waiting:
 		return actors.Overloaded.Refuse("too many questions wait for the store")
 	case r.k.archive.health.down():
-		return actors.StoreUnavailable.Refuse("the store is down")
+		return actors.StoreUnavailable.Refuse("%v", r.k.archive.health.outage())
 	}
 	q := &rowQuestion{envelope: e}
 	r.take(q)

@@ -105,7 +105,7 @@ func (w *tableRow) learn(v Values) {
 func (w *tableRow) read() {
 	k := w.rows.k
 	if k.archive.health.down() {
-		w.unread(ErrDown)
+		w.unread(k.archive.health.outage())
 		return
 	}
 	fence := k.fence

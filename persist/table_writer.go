@@ -116,6 +116,7 @@ func (w *rowWriters) write(ps []*rowParcel) {
 			p.tell(RowOutcome{}, err)
 			continue
 		case outcomes[i].Outcome == Written:
+			w.health.wrote()
 			w.counters.written.Add(1)
 		default:
 			w.counters.fenced.Add(1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,11 +29,13 @@ type world struct {
 	node    *router                     // of archive and sys
 	woken   []string                    // what was woken, and by whom
 	unrun   bool                        // nobody runs entities
+	log     *journal                    // of all nodes
 }
 
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
 	t.Helper()
-	w := &world{T: t, Time: virtual.New(time.Unix(1_000_000, 0), nil), moods: &moody{Database: db}}
+	w := &world{T: t, Time: virtual.New(time.Unix(1_000_000, 0), nil), moods: &moody{Database: db},
+		log: new(journal)}
 	schema := persist.Schema{Kinds: []actors.KindName{hero}, Roles: []string{"game"}, Shards: 8}
 	if err := db.Migrate(context.Background(), schema); err != nil {
 		t.Fatal(err)
@@ -64,7 +67,8 @@ func (w *world) boot(db persist.Database, incarnation uint64, l persist.Limits) 
 	*persist.Archive, *router) {
 	w.Helper()
 	archive, err := persist.NewArchive(persist.Options{Database: db, Incarnation: incarnation,
-		Kinds: map[actors.KindName]string{hero: "game"}, Clock: w, Scheduler: w, Limits: l})
+		Kinds: map[actors.KindName]string{hero: "game"}, Clock: w, Scheduler: w, Limits: l,
+		Log: slog.New(slog.NewTextHandler(w.log, nil))})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -241,6 +245,9 @@ func (m *moody) Write(ctx context.Context, b persist.Batch) ([]persist.Outcome, 
 func (m *moody) Raise(ctx context.Context, cs []persist.Claim) ([]uint64, error) {
 	if err := m.any(); err != nil {
 		return nil, err
+	}
+	if cs[0].Role == persist.KeeperRole && cs[0].Keeper != (persist.Fence{}) {
+		return m.Database.Raise(ctx, cs) // a probe, which raises nothing
 	}
 	m.raises++
 	inner := func() ([]uint64, error) { return m.Database.Raise(ctx, cs) }

@@ -41,6 +41,7 @@ type parcel struct {
 	state parcelState
 	Change
 	bytes int
+	hasty bool // it is given back when the store goes down: whoever waits for it is told so at once
 }
 
 type parcelState uint8
@@ -53,7 +54,7 @@ const (
 
 // put queues a change, unless one of the same entity is under way, and returns what was there
 // before.
-func (w *writers) put(p *parcel, c Change, bytes int, urgent bool) (before parcelState) {
+func (w *writers) put(p *parcel, c Change, bytes int, urgent, hasty bool) (before parcelState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before = p.state
@@ -65,8 +66,12 @@ func (w *writers) put(p *parcel, c Change, bytes int, urgent bool) (before parce
 	default:
 		w.queue = append(w.queue, p)
 	}
-	p.state, p.Change, p.bytes = parcelQueued, c, bytes
+	p.state, p.Change, p.bytes, p.hasty = parcelQueued, c, bytes, hasty
 	w.rows, w.bytes = w.rows+len(c.Parts), w.bytes+bytes
+	if hasty && w.health.down() { // it went down since the keeper looked
+		w.work.offload(w.recall)
+		return before
+	}
 	full := w.rows >= w.limits.BatchRows || w.bytes >= w.limits.BatchBytes
 	if urgent || full {
 		w.due = true
@@ -97,6 +102,31 @@ func (w *writers) withdraw(p *parcel) {
 	p.state, p.Change = parcelFree, Change{}
 }
 
+// recall gives hasty changes back that nobody has taken when the store went down: they are known not to be written.
+func (w *writers) recall() {
+	w.mu.Lock()
+	if !w.health.down() { // any more
+		w.mu.Unlock()
+		return
+	}
+	var back []*parcel
+	var changes []Change
+	w.queue = slices.DeleteFunc(w.queue, func(p *parcel) bool {
+		if !p.hasty {
+			return false
+		}
+		p.state = parcelTaken
+		w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+		back, changes = append(back, p), append(changes, p.Change)
+		return true
+	})
+	w.mu.Unlock()
+	err := w.health.outage()
+	for i, p := range back {
+		p.tell(changes[i], 0, err)
+	}
+}
+
 func (w *writers) gathered() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +145,14 @@ func (w *writers) wake() {
 
 // start starts a writer if there is work for one more. The caller holds the lock.
 func (w *writers) start() {
-	if w.due && w.running < w.limits.Writers && !w.health.down() {
+	most := w.limits.Writers
+	switch w.health.is() {
+	case down:
+		return
+	case onTrial:
+		most = 1
+	}
+	if w.due && w.running < most {
 		w.running++
 		w.work.offload(w.batch)
 	}
@@ -178,7 +215,9 @@ func (w *writers) write(ps []*parcel) {
 		b.Changes = append(b.Changes, p.Change)
 	}
 	outcomes, err := w.attempt(b)
-	w.health.told(err)
+	if w.health.told(err); slices.Contains(outcomes, Written) {
+		w.health.wrote()
+	}
 	if errors.Is(err, ErrRejected) && len(ps) > 1 {
 		w.write(ps[:len(ps)/2])
 		w.write(ps[len(ps)/2:])
