@@ -230,15 +230,15 @@ var failures = []failure{
 		logs: []string{"down", "Too many connections"},
 	},
 	{
-		name:  "dropped column",
+		name: "dropped column",
 		begin: func(s *siege) {
 			until(s, "the column to be renamed", func() bool { // it may be unknown in 'CHECK' at first
 				_, err := s.admin.Exec("ALTER TABLE state_hero RENAME COLUMN data TO gone")
 				return err == nil
 			})
 		},
-		end:   func(s *siege) { s.do("ALTER TABLE state_hero RENAME COLUMN gone TO data") },
-		code:  actors.StoreRefused, says: []string{"write state_hero", "Unknown column", "data"},
+		end:  func(s *siege) { s.do("ALTER TABLE state_hero RENAME COLUMN gone TO data") },
+		code: actors.StoreRefused, says: []string{"write state_hero", "Unknown column", "data"},
 		logs: []string{"the store refuses a change", "Unknown column", "data"}, refuses: true,
 	},
 	{

@@ -55,19 +55,21 @@ func OpenMySQL(dsn string) (Database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("persist: dsn of the store: %w", err)
 	}
-	db := sql.OpenDB(isolated{connector})
-	db.SetMaxOpenConns(mysqlConns)
-	db.SetMaxIdleConns(mysqlConns)
-	db.SetConnMaxIdleTime(mysqlIdleFor)
+	db, short := sql.OpenDB(isolated{connector}), sql.OpenDB(isolated{connector})
+	for _, pool := range []*sql.DB{db, short} {
+		pool.SetMaxOpenConns(mysqlConns)
+		pool.SetMaxIdleConns(mysqlConns)
+		pool.SetConnMaxIdleTime(mysqlIdleFor)
+	}
 	c.ReadTimeout = 0 // an ALTER TABLE answers when it has been through all rows
 	c.Params["lock_wait_timeout"] = mysqlLockFor
 	if connector, err = mysql.NewConnector(c); err != nil {
-		return nil, errors.Join(fmt.Errorf("persist: dsn of the store: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("persist: dsn of the store: %w", err), db.Close(), short.Close())
 	}
 	patient := sql.OpenDB(isolated{connector})
 	patient.SetMaxIdleConns(1)
 	patient.SetConnMaxIdleTime(mysqlIdleFor)
-	return &server{dialect: mysqlDialect(), write: db, read: db, patient: patient}, nil
+	return &server{dialect: mysqlDialect(), write: db, read: db, patient: patient, short: newValues(short)}, nil
 }
 
 // isolated makes every connection REPEATABLE READ: the share locks on the fence rows depend on it.
