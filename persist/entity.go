@@ -21,8 +21,10 @@ type entity struct {
 	owner    Fence           // newest that a change came from, or that took it over
 	bytes    int             // of the parts
 	waiting  []waiter        // for changes to be durable, oldest first
-	isRead   bool            // a load was answered with what is pending: it cannot be unwritten
+	shown    uint64          // version at which a load was answered with what is pending; 0: none was
+	under    map[string]Part // of what is pending as it was shown: the parts that newer ones lie over
 	isUnsure bool            // it may be in the store already
+	refusals int             // how often in a row the store has refused what was shown
 	parcel   *parcel
 	loads    []*actors.Envelope // that wait for the store; not empty: it is being read
 	since    int64              // Unix nanoseconds; see age.go
@@ -31,6 +33,11 @@ type entity struct {
 }
 
 func (e *entity) rows() int { return len(e.parts) }
+
+// undoable reports whether whoever waits may be told that what is pending will not be written.
+func (e *entity) undoable() bool {
+	return e.urgent() && !e.isUnsure && e.parts[""].Version > e.shown
+}
 
 // partsOf lists what a save writes.
 func partsOf(m *save) []Part {
@@ -123,7 +130,7 @@ func (k *keeper) growth(e *entity, parts []Part) (rows, bytes int) {
 		if e == nil {
 			continue
 		}
-		if old, ok := e.parts[p.Name]; ok {
+		if old, ok := e.parts[p.Name]; ok && old.Version > e.shown {
 			rows, bytes = rows-1, bytes-partBytes(old)
 		}
 	}
@@ -137,6 +144,12 @@ func (k *keeper) merge(e *entity, parts []Part) {
 		switch {
 		case ok && p.Version < old.Version:
 			continue
+		case ok && old.Version <= e.shown:
+			if e.under == nil {
+				e.under = make(map[string]Part)
+			}
+			e.under[p.Name] = old
+			k.count(e, 1, partBytes(p))
 		case ok:
 			k.count(e, 0, partBytes(p)-partBytes(old))
 		default:
@@ -172,7 +185,7 @@ func (k *keeper) hand(e *entity) (before parcelState) {
 	}
 	slices.SortFunc(c.Parts, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
 	urgent := e.urgent()
-	before = k.archive.writers.put(e.parcel, c, e.bytes, k.stopped != nil || urgent, urgent && !e.isUnsure && !e.isRead)
+	before = k.archive.writers.put(e.parcel, c, e.bytes, k.stopped != nil || urgent, e.undoable())
 	if before != parcelTaken {
 		e.handed = k.archive.o.Clock.Now().UnixNano()
 	}
@@ -218,8 +231,17 @@ func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
 			delete(e.parts, p.Name)
 		}
 	}
+	for name, p := range e.under {
+		if !newer(e.owner.Epoch, p.Version, epoch, version) {
+			k.count(e, -1, -partBytes(p))
+			delete(e.under, name)
+		}
+	}
+	if !newer(e.owner.Epoch, e.shown, epoch, version) {
+		e.shown = 0
+	}
 	e.confirms++
-	e.isUnsure = false
+	e.isUnsure, e.refusals = false, 0
 	key := cacheKey(e.ref, k.fence.Epoch)
 	if m, ok := k.archive.cache.get(key); ok {
 		m.apply(parts)
@@ -229,7 +251,6 @@ func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
 	switch {
 	case wasClean: // it was dropped while the statement was under way
 	case len(e.parts) == 0:
-		e.isRead = false
 		k.pending--
 	default:
 		k.aged(e, e.handed) // what is left came after that
@@ -307,47 +328,6 @@ func (k *keeper) verified(e *entity, refused error, stored []Part, err error) {
 		k.setAside(e, refused)
 	}
 	k.settle(e)
-}
-
-// withdraw gives up what came from an owner that is none any more.
-func (k *keeper) withdraw(e *entity) {
-	k.archive.writers.withdraw(e.parcel)
-	k.archive.counters.fenced.Add(1)
-	k.drop(e, actors.ErrFenced, e.ref.String()+" has another owner")
-	k.settle(e)
-}
-
-// setAside: the store will never take this change, and has not.
-func (k *keeper) setAside(e *entity, err error) {
-	k.archive.counters.aside.Add(1)
-	k.archive.o.Log.Error("the store refuses a change; it stays with its entity",
-		"actor", e.ref.String(), "rows", e.rows(), "bytes", e.bytes, "error", err)
-	k.drop(e, actors.StoreRefused, err.Error())
-}
-
-// postpone: the change was not written, for reasons that pass. A commit is undone by its sender
-// when it is told so, so it must not be written later; all else stays.
-func (k *keeper) postpone(e *entity, err error) {
-	if e.urgent() && !e.isRead && !e.isUnsure {
-		k.drop(e, actors.StoreUnavailable, err.Error())
-		return
-	}
-	if errors.Is(err, ErrContended) {
-		k.after(retryAfter, func() { k.hand(e) })
-	}
-}
-
-// drop forgets what is pending of an entity, and tells everybody who waits for it.
-func (k *keeper) drop(e *entity, c actors.Code, text string) {
-	for _, w := range e.waiting {
-		k.refuse(w.envelope, c, text)
-	}
-	e.waiting, e.isRead, e.isUnsure = nil, false, false
-	if len(e.parts) > 0 {
-		k.count(e, -len(e.parts), -e.bytes)
-		clear(e.parts)
-		k.pending--
-	}
 }
 
 // settle forgets an entity of which nothing is left to hold.

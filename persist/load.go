@@ -99,7 +99,7 @@ func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
 		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts, Box: m.box})
 		return
 	}
-	e.isRead = true
+	k.show(e)
 	over := &image{version: m.version, cells: m.cells, box: m.box, parts: maps.Clone(m.parts)}
 	if over.parts == nil {
 		over.parts = make(map[string]json.RawMessage)
