@@ -29,6 +29,9 @@ type life struct {
 }
 
 func (n *witness) Opened(v View) Trace {
+	if n.w.impure {
+		return nil
+	}
 	l := &life{view: v, image: imageOf(n.t, v)}
 	n.lives = append(n.lives, l)
 	return l
