@@ -171,8 +171,10 @@ func (a *Archive) Report() Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, k := range a.keepers {
-		if at := k.oldestAt.Load(); at != 0 {
-			r.Oldest = max(r.Oldest, time.Duration(now-at))
+		for _, at := range [...]int64{k.oldestAt.Load(), k.rows.oldestAt.Load()} {
+			if at != 0 {
+				r.Oldest = max(r.Oldest, time.Duration(now-at))
+			}
 		}
 	}
 	return r

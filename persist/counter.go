@@ -8,6 +8,7 @@ import (
 // counters are what a node's persistence has done. Everything that happens in it adds here.
 type counters struct {
 	rows, bytes                     atomic.Int64 // pending now
+	sent                            atomic.Int64 // rows of statements under way
 	saves, coalesced, behind        atomic.Uint64
 	statements, written, fenced     atomic.Uint64
 	retries, unclear, aside, raises atomic.Uint64
@@ -20,6 +21,7 @@ type counters struct {
 // A Report is what a persist node's keepers hold now and have done since it started.
 type Report struct {
 	Rows       int64         // not yet durable
+	Sent       int64         // of them, those in statements that are under way
 	Bytes      int64         // of them
 	Oldest     time.Duration // how long the oldest of them has waited
 	Down       bool          // the store is not to be had at present
@@ -49,7 +51,7 @@ type Report struct {
 
 func (c *counters) report() Report {
 	return Report{
-		Rows: c.rows.Load(), Bytes: c.bytes.Load(),
+		Rows: c.rows.Load(), Bytes: c.bytes.Load(), Sent: min(c.sent.Load(), c.rows.Load()),
 		Saves: c.saves.Load(), Coalesced: c.coalesced.Load(), Behind: c.behind.Load(),
 		Statements: c.statements.Load(), Written: c.written.Load(), Fenced: c.fenced.Load(),
 		Retries: c.retries.Load(), Unclear: c.unclear.Load(), Late: c.late.Load(), Aside: c.aside.Load(),

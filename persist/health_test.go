@@ -192,6 +192,23 @@ func TestACommitThatIsQueuedWhenTheStoreGoesDownIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
+func TestTheReportTellsWhatIsUnderWayAndWhatIsNot(t *testing.T) {
+	onBoth(t, persist.Limits{}, func(t *testing.T, w *world) {
+		g := w.game(gameA, 1)
+		g.load("ann")
+		w.moods.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) ([]persist.Outcome, error) {
+			g.save("bob", 1, false, `{}`)
+			w.settle()
+			r := w.archive.Report()
+			is(t, fmt.Sprint(r.Rows, r.Sent), "3 2")
+			return write()
+		}
+		g.save("ann", 1, true, `{}`, "bag/1=1")
+		w.settle()
+		is(t, w.archive.Report().Sent, 0)
+	})
+}
+
 // A porter is a server that sends each who connects away, by an error of that number; 0: without a word.
 func porter(t *testing.T, number uint16) (dsn string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

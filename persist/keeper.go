@@ -287,6 +287,7 @@ func (k *keeper) retire() {
 		k.archive.counters.rows.Add(-k.held.rows.Load())
 		k.archive.counters.bytes.Add(-k.held.bytes.Load())
 		k.oldestAt.Store(0)
+		k.rows.oldestAt.Store(0)
 	}
 }
 

@@ -323,6 +323,24 @@ func TestABadRowIsSetAsideAloneAndABadUpdateLikewise(t *testing.T) {
 	})
 }
 
+func TestTheOldestRowThatWaitsIsReported(t *testing.T) {
+	t.Parallel()
+	onQuiet(t, persist.Limits{Writers: 1}, func(t *testing.T, p *party, c *capricious) {
+		c.write = func(_ persist.RowBatch, write writing) ([]persist.RowOutcome, error) {
+			c.write = nil
+			p.time.Advance(200 * time.Millisecond)
+			begin(p, "n", tasks.Insert(task{ID: 10, Guild: "red", Title: "later"}))
+			p.time.Advance(100 * time.Millisecond)
+			is(t, p.archive.Report().Oldest, 300*time.Millisecond)
+			is(t, p.archive.Report().Sent, 1)
+			return write()
+		}
+		ask(p, tasks.Insert(red)).ok(t)
+		p.time.Settle()
+		is(t, p.archive.Report().Oldest, "0s")
+	})
+}
+
 func TestWhatWaitsIsBounded(t *testing.T) {
 	t.Parallel()
 	onQuiet(t, persist.Limits{PendingRows: 3, Writers: 1}, func(t *testing.T, p *party, c *capricious) {

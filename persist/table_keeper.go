@@ -2,12 +2,14 @@ package persist
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -23,6 +25,9 @@ type rowKeeper struct {
 	all   map[string]*tableRow // by table and key
 	asked int                  // questions that are not answered
 	other int                  // of them, those that stand in no row: they wait for an id, or for the store's answer
+	ages  list.List            // since when each question that writes has waited, in Unix nanoseconds, oldest first
+
+	oldestAt atomic.Int64 // the first of the ages; 0: none waits
 }
 
 func newRowKeeper(k *keeper) *rowKeeper {
@@ -120,6 +125,8 @@ func (r *rowKeeper) take(q *rowQuestion) {
 	if q.writes() {
 		r.k.archive.counters.saves.Add(1)
 		r.count(1, q.bytes)
+		q.age = r.ages.PushBack(r.k.archive.o.Clock.Now().UnixNano())
+		r.oldest()
 	}
 }
 
@@ -128,7 +135,18 @@ func (r *rowKeeper) leave(q *rowQuestion) {
 	r.asked--
 	if q.writes() {
 		r.count(-1, -q.bytes)
+		r.ages.Remove(q.age)
+		r.oldest()
 	}
+}
+
+// oldest tells others since when the oldest write has waited.
+func (r *rowKeeper) oldest() {
+	at := int64(0)
+	if first := r.ages.Front(); first != nil {
+		at = first.Value.(int64)
+	}
+	r.oldestAt.Store(at)
 }
 
 func (r *rowKeeper) count(rows, bytes int) {

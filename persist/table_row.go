@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"container/list"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,8 @@ type rowQuestion struct {
 	ask      *RowAsk
 	values   Values
 	has      []bool
-	bytes    int // 0: it does not write
+	bytes    int           // 0: it does not write
+	age      *list.Element // of one that writes, in its keeper
 }
 
 func (q *rowQuestion) writes() bool { return q.bytes > 0 }

@@ -100,7 +100,9 @@ func (w *rowWriters) write(ps []*rowParcel) {
 	for _, p := range ps {
 		b.Rows = append(b.Rows, p.write)
 	}
+	w.counters.sent.Add(int64(len(b.Rows)))
 	outcomes, err := w.attempt(b)
+	w.counters.sent.Add(-int64(len(b.Rows)))
 	w.health.told(err)
 	if errors.Is(err, ErrRejected) && len(ps) > 1 {
 		w.write(ps[:len(ps)/2])

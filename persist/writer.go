@@ -214,7 +214,9 @@ func (w *writers) write(ps []*parcel) {
 	for _, p := range ps {
 		b.Changes = append(b.Changes, p.Change)
 	}
+	w.counters.sent.Add(int64(b.Rows()))
 	outcomes, err := w.attempt(b)
+	w.counters.sent.Add(-int64(b.Rows()))
 	if w.health.told(err); slices.Contains(outcomes, Written) {
 		w.health.wrote()
 	}

@@ -108,8 +108,8 @@ func (m exposition) store(s *Store) {
 		degraded = 1
 	}
 	m.gauge("firefly_persist_degraded", "1 if the store's settings let a crash lose commits.", degraded)
-	m.gauge("firefly_persist_dirty", "Rows changed, not yet with a writer.", float64(s.Dirty))
-	m.gauge("firefly_persist_pending", "Rows with a writer, unconfirmed.", float64(s.Pending))
+	m.gauge("firefly_persist_dirty", "Rows changed that no statement under way holds.", float64(s.Dirty))
+	m.gauge("firefly_persist_pending", "Rows in statements under way.", float64(s.Pending))
 	m.gauge("firefly_persist_oldest_seconds", "Age of the oldest change that is not durable.",
 		s.Oldest.Seconds())
 	m.counter("firefly_persist_cache_hits_total", "Loads that the cache answered.", float64(s.Hits))

@@ -68,8 +68,8 @@ type Number struct {
 // A Store is what a persist node holds between entities and database.
 type Store struct {
 	Level    string           `json:"level"`     // what being written means; "degraded: ..." if it may be lost
-	Dirty    int              `json:"dirty"`     // rows changed and not yet handed to a writer
-	Pending  int              `json:"pending"`   // rows with a writer, not yet confirmed
+	Dirty    int              `json:"dirty"`     // rows changed that no statement under way holds
+	Pending  int              `json:"pending"`   // rows in statements under way
 	Oldest   time.Duration    `json:"oldest_ns"` // age of the oldest change that is not durable
 	Hits     uint64           `json:"hits"`      // loads that the cache answered
 	Misses   uint64           `json:"misses"`    // loads that the database answered

@@ -116,7 +116,8 @@ func (n *Node) reportStore(r *admin.Report) {
 		return
 	}
 	c := n.archive.Report()
-	r.Store = &admin.Store{Level: c.Level, Pending: int(c.Rows), Oldest: c.Oldest, Hits: c.Hits, Misses: c.Misses,
+	r.Store = &admin.Store{Level: c.Level, Dirty: int(c.Rows - c.Sent), Pending: int(c.Sent), Oldest: c.Oldest,
+		Hits: c.Hits, Misses: c.Misses,
 		Counters: map[string]int64{
 			"pending_bytes": c.Bytes, "saves_total": int64(c.Saves), "coalesced_total": int64(c.Coalesced),
 			"behind_total": int64(c.Behind), "statements_total": int64(c.Statements),
