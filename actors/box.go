@@ -13,6 +13,10 @@ import (
 // boxName is the box's name among an entity's cells; no game can give it to one of its own.
 const boxName = "(box)"
 
+// maxBoxBytes bounds the messages in a box. They are written with every change of it, and as text in JSON they may be
+// six times as long: even then a change that holds them is one that a store takes.
+const maxBoxBytes = 1 << 20
+
 // A box is the runtime's own stored cell: durable messages on their way out, those that were taken, and reminders. It
 // is part of the turns that change it and is written with the other cells, so that a message is durable exactly when
 // what sent it is, and taken exactly when its effect is.
@@ -55,6 +59,7 @@ const (
 	noticeSend   noticeType = iota + 1 // the parcel leaves
 	noticeTaken                        // the sender hears that all up to seq was taken
 	noticeForget                       // the receiver may forget all up to seq
+	noticeKnown                        // the receiver may forget which of those up to seq it refused
 )
 
 func newBox(n *entity) *box { return &box{n: n, now: &Contents{}} }
@@ -115,9 +120,22 @@ func (b *box) leave(mark uint64) {
 			b.n.route(b.n.receipt(w.peer, w.seq))
 		case noticeForget:
 			b.n.route(RuntimeMessage(b.n.ref, w.peer, &Forget{UpTo: w.seq}))
+		case noticeKnown:
+			b.n.route(RuntimeMessage(b.n.ref, w.peer, &Forget{UpTo: w.seq, Refused: true}))
 		}
 	}
 	b.arm()
+}
+
+// bytes are those of all messages in it.
+func (c *Contents) bytes() (sum int) {
+	for _, p := range c.Out {
+		sum += len(p.Body)
+	}
+	for _, r := range c.Due {
+		sum += len(r.Body)
+	}
+	return sum
 }
 
 func (c *Contents) isEmpty() bool {
@@ -131,6 +149,7 @@ func (b *box) peek() any        { return b.now }
 
 func (b *box) undo() {
 	b.now, b.before, b.dirty, b.editing, b.draft = b.before, nil, b.wasDirty, false, nil
+	b.arm() // it may have been armed since for what is not
 }
 
 func (b *box) keep() {

@@ -108,7 +108,7 @@ func (n *entity) message(e *Envelope) {
 		n.refuse(req, &Refusal{Code: UnknownNumber, Text: fmt.Sprintf("%s does not handle %d", n.ref.Kind, e.Number)})
 		return
 	}
-	if seq, before, ok := placeOf(e.Key); ok && known.line.Durable {
+	if seq, before, ok := placeOf(e.Key); ok && known.line.Latest == nil && e.Session.IsZero() {
 		n.take(known, e, seq, before)
 		return
 	}

@@ -12,7 +12,7 @@ import (
 // A Taken is how far an entity has taken the durable messages of one sender.
 type Taken struct {
 	Seq     uint64          `json:"seq"`
-	At      int64           `json:"at"`                // Unix milliseconds when the newest was taken
+	At      int64           `json:"at"`                // Unix milliseconds when the sender was last told how far
 	Tries   int             `json:"tries,omitempty"`   // how often the sender was told again since
 	Refused map[uint64]Code `json:"refused,omitempty"` // those of them that were refused
 }
@@ -20,6 +20,10 @@ type Taken struct {
 // take handles a durable message, unless it was taken before, or one before it is missing.
 func (n *entity) take(known *entry, e *Envelope, seq, before uint64) {
 	b := n.props.box
+	if b == nil { // in an earlier build the kind stored something
+		n.sys.unhandled(e)
+		return
+	}
 	had := b.now.In[e.From]
 	switch {
 	case n.rests(): // it comes again
@@ -75,7 +79,8 @@ func (n *entity) receipt(peer Ref, upTo uint64) *Envelope {
 	return RuntimeMessage(n.ref, peer, m)
 }
 
-// forget hears from a sender that none of its messages up to a number comes again.
+// forget hears from a sender that none of its messages up to a number comes again, or only that it knows which of them
+// were refused.
 func (n *entity) forget(peer Ref, m *Forget) {
 	b := n.props.box
 	if b == nil {
@@ -84,7 +89,7 @@ func (n *entity) forget(peer Ref, m *Forget) {
 	had := b.now.In[peer]
 	switch {
 	case had == nil:
-	case had.Seq <= m.UpTo:
+	case had.Seq <= m.UpTo && !m.Refused:
 		n.regroup("forget", func() { delete(b.change().In, peer) })
 	case len(had.Refused) > 0:
 		n.regroup("forget", func() { b.change().In[peer] = had.without(m.UpTo) })
@@ -122,6 +127,7 @@ func (n *entity) recall() {
 		for _, peer := range late {
 			again := *c.In[peer]
 			again.Tries++
+			again.At = n.last.UnixMilli()
 			c.In[peer] = &again
 			n.turn.emit(effect{envelope: n.receipt(peer, again.Seq)})
 		}

@@ -87,6 +87,12 @@ func (t *turn) post(to Ref, line *wire.Type, msg any) {
 		return
 	}
 	body := t.envelope(to, line, line.Native(), msg).Body
+	if n.props.box.now.bytes()+len(body) > maxBoxBytes {
+		if t.failed == nil {
+			t.failed = Overloaded.Refuse("%s has %d bytes of messages in its box, the bound", n.ref, maxBoxBytes)
+		}
+		return
+	}
 	c := n.props.box.change()
 	c.Next++
 	c.Out = append(c.Out, &Parcel{Seq: c.Next, To: to, Number: line.Number, Body: body,
@@ -143,7 +149,7 @@ func placeOf(key string) (seq, before uint64, ok bool) {
 // listeners of Undelivered in the same turn.
 func (n *entity) confirmed(peer Ref, m *Delivered) {
 	b := n.props.box
-	if b == nil {
+	if b == nil || n.rests() { // an instance that was not told Loaded is told nothing else; it comes again
 		return
 	}
 	isTaken := func(p *Parcel) bool { return p.To == peer && p.Seq <= m.UpTo }
@@ -153,8 +159,11 @@ func (n *entity) confirmed(peer Ref, m *Delivered) {
 	}
 	n.run(n.newTurn(0, "delivered"), func() (any, error) {
 		before := b.now.Out
-		if left := b.drop(peer, isTaken); !left && b.now.Twice[peer] == 0 {
+		if left := b.drop(peer, isTaken); !left && !b.mayComeAgain(peer) {
+			delete(b.now.Twice, peer)
 			b.notify(noticeForget, peer, m.UpTo)
+		} else if len(m.Refused) > 0 {
+			b.notify(noticeKnown, peer, m.UpTo)
 		}
 		n.sys.delivered.Add(uint64(len(before) - len(b.now.Out)))
 		for _, p := range before {
@@ -170,6 +179,11 @@ func (n *entity) confirmed(peer Ref, m *Delivered) {
 func (n *entity) inspect(e *Envelope, m *Inspect) {
 	if n.props.box == nil {
 		n.sys.refuseTo(e, &Refusal{Code: BadBody, Text: n.ref.String() + " stores nothing, and so it has no box"})
+		return
+	}
+	if m.Drop != 0 && n.rests() {
+		n.sys.refuseTo(e, &Refusal{Code: Unavailable, Text: n.ref.String() + " rests after failures",
+			RetryAfter: n.restUntil.Sub(n.last).Milliseconds()})
 		return
 	}
 	at := slices.IndexFunc(n.props.box.now.Out, func(p *Parcel) bool { return p.Seq == m.Drop })
@@ -191,7 +205,7 @@ func (n *entity) inspect(e *Envelope, m *Inspect) {
 		n.sys.refuseTo(e, &Refusal{Code: Internal, Text: err.Error()})
 		return
 	}
-	n.route(e.Answer(NumberInspect, wire.JSON, contents))
+	n.sys.Route(e.Answer(NumberInspect, wire.JSON, contents)) // past recordings: it holds what they mask
 }
 
 // drop takes parcels to one receiver out, and reports whether others to it are left: the first of them is sent again
@@ -227,13 +241,19 @@ func (n *entity) undelivered(p *Parcel, code Code) {
 // copy could still be on its way to it. Then it asks again.
 func (n *entity) mayForget(peer Ref, upTo uint64) {
 	b := n.props.box
-	if last := b.now.Twice[peer]; last != 0 && n.last.Before(time.UnixMilli(last).Add(recallAfter)) {
+	if b.mayComeAgain(peer) {
 		return
 	}
 	n.regroup("forget", func() { // it leaves when all that was dropped is durable
 		delete(b.change().Twice, peer)
 		b.notify(noticeForget, peer, upTo)
 	})
+}
+
+// mayComeAgain reports whether a copy of a message could still be on its way to a receiver.
+func (b *box) mayComeAgain(peer Ref) bool {
+	last := b.now.Twice[peer]
+	return last != 0 && b.n.last.Before(time.UnixMilli(last).Add(recallAfter))
 }
 
 // resend sends again what is due, all of a receiver's in order.

@@ -200,9 +200,10 @@ func (n *entity) stored(r *Refusal) {
 		c := n.committing
 		n.committing = nil
 		if r == nil {
+			durable := n.turns // those of the last event, if the turn ends the entity, are not yet
 			c.turn.keep()
 			c.release()
-			n.props.box.leave(n.turns)
+			n.props.box.leave(durable)
 			return
 		}
 		n.withdraw(c.turn)
@@ -255,11 +256,12 @@ func (n *entity) notWritten(err error) {
 // unknown: the change may be written. It is sent again under the same version until the store tells; a caller that
 // waited long enough is told that nobody knows, and this activation ends: the next one reads the store.
 func (n *entity) unknown() {
-	if c := n.committing; c != nil && n.sys.o.Clock.Now().Sub(c.since) > commitPatience {
+	switch c := n.committing; {
+	case c == nil || n.sys.o.Clock.Now().Sub(c.since) <= commitPatience:
+	case !c.sent: // all else goes on: what the entity holds beyond the change under way is nowhere else
+		n.stored(&Refusal{Code: StoreUnavailable, Text: "an earlier change has no outcome yet; this one was not sent"})
+	default:
 		r := &Refusal{Code: CommitUnknown, Text: "the store did not tell whether it is written"}
-		if !c.sent {
-			r = &Refusal{Code: StoreUnavailable, Text: "an earlier change has no outcome yet; this one was not sent"}
-		}
 		n.input(&Input{Type: InputUnknown, Refusal: r}, func() { n.giveUp(r) })
 		return
 	}

@@ -36,6 +36,11 @@ func (c *Contents) setReminder(number uint32, body []byte, r *Reminder) {
 	c.Due = slices.Insert(c.Due, at, r)
 }
 
+// fired removes a reminder, and none that has been set in its place since.
+func (c *Contents) fired(r *Reminder) {
+	c.Due = slices.DeleteFunc(c.Due, func(old *Reminder) bool { return old == r })
+}
+
 // A boxAlarm wakes an entity when something in its box comes due.
 type boxAlarm struct {
 	at   time.Time // zero: none is set
@@ -136,7 +141,7 @@ func (n *entity) remind() {
 	case known == nil:
 		n.sys.unhandled(e)
 		again()
-	case n.errand(known, e, func(Code) { n.props.box.change().setReminder(r.Number, r.Body, nil) }, again):
+	case n.errand(known, e, func(Code) { n.props.box.change().fired(r) }, again):
 		n.sys.reminded.Add(1)
 	default:
 		again()

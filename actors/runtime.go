@@ -73,9 +73,11 @@ type Delivered struct {
 	Refused map[uint64]Code `json:"refused,omitempty"` // but these were refused
 }
 
-// Forget tells a receiver of durable messages that none of those up to a number comes again.
+// Forget tells a receiver of durable messages that none of those up to a number comes again; with Refused only that the
+// sender knows which of them were refused.
 type Forget struct {
-	UpTo uint64 `json:"up_to"`
+	UpTo    uint64 `json:"up_to"`
+	Refused bool   `json:"refused,omitempty"`
 }
 
 // Inspect asks an entity for what is in its box, and answers with Contents in JSON. With Drop the durable message of

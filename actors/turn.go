@@ -219,9 +219,9 @@ func (t *turn) Remind(at time.Time, msg any) {
 	body := t.envelope(n.ref, line, line.Native(), msg).Body
 	c := n.props.box.change()
 	c.setReminder(line.Number, body, &Reminder{Number: line.Number, Body: body,
-		At: at.Add(time.Millisecond - 1).UnixMilli()})
-	if bound := n.sys.o.Limits.Box; len(c.Due) > bound && t.failed == nil {
-		t.failed = Overloaded.Refuse("%s has %d reminders, the bound", n.ref, bound)
+		At: max(at.Add(time.Millisecond-1).UnixMilli(), 1)}) // 0 is never, and what is below is not found
+	if bound := n.sys.o.Limits.Box; (len(c.Due) > bound || c.bytes() > maxBoxBytes) && t.failed == nil {
+		t.failed = Overloaded.Refuse("%s has %d reminders, the bound, or %d bytes in its box", n.ref, bound, maxBoxBytes)
 	}
 }
 
