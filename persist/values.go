@@ -1,10 +1,13 @@
 package persist
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -156,38 +159,48 @@ func fencesOf(b Batch) []jsonFence {
 	return fences
 }
 
-// valuesOf are the parameters.
+// valuesOf are the parameters, rows in order of their keys: the order in which every writer takes its locks.
 func valuesOf(b Batch, size int) ([]any, error) {
 	fences := fencesOf(b)
 	doc, err := encode(fences)
 	if err != nil {
 		return nil, err
 	}
-	rows := jsonRows(b)
-	args := make([]any, 0, 9*size+2)
-	for i := range size {
-		if i == 0 {
-			args = append(args, len(fences), b.At, doc)
-		} else {
+	type row struct {
+		*Change
+		*Part
+	}
+	rows := make([]row, 0, size)
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		for j := range c.Parts {
+			rows = append(rows, row{c, &c.Parts[j]})
+		}
+	}
+	slices.SortFunc(rows, func(r, o row) int {
+		return cmp.Or(strings.Compare(r.ID, o.ID), strings.Compare(r.Name, o.Name))
+	})
+	args := append(make([]any, 0, 9*size+2), len(fences), b.At, doc)
+	for i, r := range rows {
+		if i > 0 {
 			args = append(args, b.At)
 		}
-		if i >= len(rows) {
-			last := rows[len(rows)-1]
-			args = append(args, last.ID, last.Part, last.Shard, nil, nil, nil, 0, 0)
-			continue
+		var due any
+		if at := dueAt(*r.Part, b.At); at != 0 {
+			due = at
 		}
-		row := &rows[i]
-		args = append(args, row.ID, row.Part, row.Shard, orNull(row.Data), orNull(row.Box), nil, row.Version, row.Epoch)
-		if row.DueAt != 0 {
-			args[len(args)-3] = row.DueAt
-		}
+		args = append(args, r.ID, r.Name, r.Shard, orNull(r.Data), orNull(r.Box), due, r.Part.Version, r.Owner.Epoch)
+	}
+	for last := rows[len(rows)-1]; len(args) < cap(args); {
+		args = append(args, b.At, last.ID, last.Name, last.Shard, nil, nil, nil, 0, 0)
 	}
 	return args, nil
 }
 
-func orNull(text *string) any {
-	if text == nil {
+// orNull is a body as a parameter. As a string it has the connection's character set, as bytes none.
+func orNull(body json.RawMessage) any {
+	if body == nil {
 		return nil
 	}
-	return *text
+	return string(body)
 }
