@@ -2,11 +2,11 @@ package main
 
 import "github.com/fireflyrt/firefly/actors"
 
-// Full is how many lines a ledger has room for.
-const (
-	Full     actors.Code = "LEDGER_FULL"
-	MostRows             = 1000
-)
+// Full is what a ledger refuses that has MostRows lines.
+const Full actors.Code = "LEDGER_FULL"
+
+// MostRows is how many lines a ledger has room for.
+const MostRows = 1000
 
 // What clients send to their ledger, and what it answers.
 type (
