@@ -221,7 +221,7 @@ func (c *crowd) heard(code actors.Code, texts ...string) bool {
 // hears waits until a clerk was told a code, and why.
 func (c *crowd) hears(code actors.Code, texts ...string) {
 	c.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !c.heard(code, texts...); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !c.heard(code, texts...); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Errorf("nobody was told %s with %q, but:\n%s", code, texts, c.told())
 			return

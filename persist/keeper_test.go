@@ -3,9 +3,11 @@ package persist_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -15,8 +17,17 @@ import (
 	"github.com/fireflyrt/firefly/persist"
 )
 
-// TestMain leaves out what packages that only the example needs have begun before any test.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+// TestMain leaves out what packages that only the example needs have begun before any test. Many tests wait for a server
+// most of the time, so more of them run at once than there are processors, unless -parallel says otherwise.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if most := flag.Lookup("test.parallel"); !said && runtime.GOMAXPROCS(0) < 6 {
+		_ = most.Value.Set("6")
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
 
 type jsonText = json.RawMessage
 

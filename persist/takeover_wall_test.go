@@ -114,7 +114,7 @@ func TestAThousandTakeoversLeaveNothingStale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		takeOver(t, db, takeovers(200))
+		takeOver(t, db, takeovers(100))
 	})
 	t.Run("mariadb", func(t *testing.T) {
 		t.Parallel()
@@ -123,7 +123,7 @@ func TestAThousandTakeoversLeaveNothingStale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		takeOver(t, db, takeovers(800))
+		takeOver(t, db, takeovers(200))
 	})
 }
 

@@ -289,11 +289,13 @@ func (m *moody) Level(ctx context.Context) (string, error) {
 // onBoth runs a test on memory and on SQLite.
 func onBoth(t *testing.T, l persist.Limits, test func(*testing.T, *world)) {
 	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
 		alone := l
 		alone.CacheBytes = -1 // nothing but this goroutine
 		test(t, newWorld(t, persist.NewMemory(), alone))
 	})
 	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
 		db := opened(t)(persist.OpenSQLite(filepath.Join(t.TempDir(), "firefly.db")))
 		test(t, newWorld(t, db, l))
 	})
