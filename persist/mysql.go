@@ -211,7 +211,7 @@ var (
 	mysqlContended = [...]uint16{1205, 1213}
 	// Too many connections, disk or table full, shutting down, read-only, killed, wrong password,
 	// no such database: a matter of the server, not of the rows.
-	mysqlDown = [...]uint16{1021, 1040, 1041, 1044, 1045, 1049, 1053, 1114, 1129, 1130, 1135,
+	mysqlDown = [...]uint16{1021, 1036, 1040, 1041, 1044, 1045, 1049, 1053, 1114, 1129, 1130, 1135,
 		1203, 1226, 1290, 1317, 1792, 1836, 1927, 3024}
 	// Errors while committing or in the engine: it may have been written.
 	mysqlUnclear = [...]uint16{1030, 1180, 1181}
