@@ -100,7 +100,7 @@ func TestCheckFindsWhatAReplayWouldDoOtherwise(t *testing.T) {
 		}
 		return string(text), c.ProcessState.ExitCode()
 	}
-	if text, code := in(dir, nil); code != exitOK || !strings.Contains(text, "in 1 packages, nothing found\n") {
+	if text, code := in(dir, nil); code != exitOK || !strings.Contains(text, "in 2 packages, nothing found\n") {
 		t.Errorf("exit code %d: %s", code, text)
 	}
 	file := filepath.Join(dir, "planted.go")
