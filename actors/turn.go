@@ -221,7 +221,8 @@ func (t *turn) Remind(at time.Time, msg any) {
 	c.setReminder(line.Number, body, &Reminder{Number: line.Number, Body: body,
 		At: max(at.Add(time.Millisecond-1).UnixMilli(), 1)}) // 0 is never, and what is below is not found
 	if bound := n.sys.o.Limits.Box; (len(c.Due) > bound || c.bytes() > maxBoxBytes) && t.failed == nil {
-		t.failed = Overloaded.Refuse("%s has %d reminders, the bound, or %d bytes in its box", n.ref, bound, maxBoxBytes)
+		t.failed = Overloaded.Refuse("%s has %d reminders, the bound, or %d bytes in its box", n.ref, bound,
+			maxBoxBytes)
 	}
 }
 

@@ -230,7 +230,8 @@ func BenchmarkCommit(b *testing.B) {
 		ours = max(ours, committers*each/time.Since(begin).Seconds())
 	}
 	after := p.archive.Report()
-	b.ReportMetric(float64(after.Written-before.Written)/float64(after.Statements-before.Statements), "commits/statement")
+	written, statements := after.Written-before.Written, after.Statements-before.Statements
+	b.ReportMetric(float64(written)/float64(statements), "commits/statement")
 	b.ReportMetric(ours, "commits/s")
 	b.ReportMetric(one, "single/s")
 	b.ReportMetric(many, "64-singles/s")

@@ -17,8 +17,8 @@ import (
 	"github.com/fireflyrt/firefly/persist"
 )
 
-// TestMain leaves out what packages that only the example needs have begun before any test. Many tests wait for a server
-// most of the time, so more of them run at once than there are processors, unless -parallel says otherwise.
+// TestMain leaves out what packages that only the example needs have begun before any test. Many tests wait for a
+// server most of the time, so more of them run at once than there are processors, unless -parallel says otherwise.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	said := false

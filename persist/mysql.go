@@ -217,6 +217,12 @@ var (
 	mysqlUnclear = [...]uint16{1030, 1180, 1181}
 )
 
+// isMySQL reports whether the server answered with an error of one of the numbers.
+func isMySQL(err error, numbers ...uint16) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && slices.Contains(numbers, e.Number)
+}
+
 func mysqlFate(err error) error {
 	var e *mysql.MySQLError
 	var dial *net.OpError

@@ -5,13 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // valuesSizes are how many rows a kept statement has. A batch takes the smallest that holds it.
@@ -61,8 +58,7 @@ func (v *values) write(ctx context.Context, table string, b Batch) (bool, error)
 		return false, err
 	}
 	_, err = statement.ExecContext(ctx, args...)
-	var e *mysql.MySQLError
-	if errors.As(err, &e) && (e.Number == mysqlRefused || e.Number == mysqlPrepare) {
+	if isMySQL(err, mysqlRefused, mysqlPrepare) {
 		return false, nil
 	}
 	return err == nil, err
@@ -122,7 +118,8 @@ func valuesText(table string, rows int) string {
 	}
 	return `INSERT INTO ` + table + ` (updated_at, id, part, shard, data, box, due_at, version, epoch) VALUES
 ((SELECT CASE WHEN COUNT(*) = ? THEN ? END FROM JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
-		mysqlText("role", "VARCHAR(64)"), "shard INT PATH '$.shard'", mysqlNumber("epoch"), mysqlText("holder", "VARCHAR(16)"),
+		mysqlText("role", "VARCHAR(64)"), "shard INT PATH '$.shard'", mysqlNumber("epoch"),
+		mysqlText("holder", "VARCHAR(16)"),
 	}, ", ") + `)) v
 STRAIGHT_JOIN firefly_fence f ON f.role = v.role AND f.shard = v.shard
 	AND f.epoch = v.epoch AND f.holder = v.holder LOCK IN SHARE MODE), ?, ?, ?, ?, ?, ?, ?, ?)` +

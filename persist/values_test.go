@@ -77,7 +77,8 @@ func TestNotEveryKindHasAStatementOfItsOwn(t *testing.T) {
 	}
 }
 
-// A fence is read under a lock: a statement that begins while a raise is under way waits for it, and then writes nothing.
+// A fence is read under a lock: a statement that begins while a raise is under way waits for it, and then writes
+// nothing.
 func TestAStatementWaitsForARaiseThatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	dsn := mariadbtest.Start(t).DSN()
@@ -94,14 +95,16 @@ func TestAStatementWaitsForARaiseThatIsUnderWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := raise.Exec("UPDATE firefly_fence SET epoch = epoch + 1 WHERE role = ? AND shard = 1", role); err != nil {
+		const statement = "UPDATE firefly_fence SET epoch = epoch + 1 WHERE role = ? AND shard = 1"
+		if _, err := raise.Exec(statement, role); err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan persist.Outcome, 1)
 		go func() { ended <- b.write(b.change("ann", 1, "", "one"))[0] }()
 		until(t, "the statement to wait", func() bool {
 			var waiting int
-			err := server.QueryRow("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'").Scan(&waiting)
+			err := server.QueryRow("SELECT COUNT(*) FROM information_schema.innodb_trx" +
+				" WHERE trx_state = 'LOCK WAIT'").Scan(&waiting)
 			return err != nil || waiting > 0 || len(ended) > 0
 		})
 		if err := raise.Commit(); err != nil {
