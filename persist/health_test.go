@@ -25,7 +25,7 @@ func TestAStoreIsBackOnlyWhenItWritesAgain(t *testing.T) {
 		g := w.game(gameA, 1)
 		g.load("ann")
 		w.full("the disk is full")
-		flush := g.save("ann", 1, false, `{"a":1}`)
+		g.save("ann", 1, false, `{"a":1}`)
 		w.advance(time.Second)
 		before := w.moods.statements
 		w.advance(time.Minute)
@@ -40,7 +40,7 @@ func TestAStoreIsBackOnlyWhenItWritesAgain(t *testing.T) {
 		is(t, w.stored("ann"), `={"a":1}@1`)
 		is(t, w.log.lines("store is back"), 1)
 		is(t, w.archive.Report().Down, false)
-		flush = g.save("ann", 2, true, `{"a":2}`)
+		flush := g.save("ann", 2, true, `{"a":2}`)
 		w.settle()
 		flush.is(t, "ok")
 	})
