@@ -170,8 +170,8 @@ func killed(what string) func(*siege) {
 
 // crowded lets others have all connections that there may be.
 func crowded(s *siege) {
-	s.do("SET GLOBAL max_connections = 10")
 	s.server.Exec("CREATE OR REPLACE USER crowd@127.0.0.1")
+	s.do("SET GLOBAL max_connections = 10")
 	others, err := sql.Open("mysql", strings.Replace(s.dsn[:strings.LastIndex(s.dsn, "/")+1], "root@", "crowd@", 1))
 	if err != nil {
 		s.T.Fatal(err)
@@ -215,7 +215,7 @@ var failures = []failure{
 		name:  "tables that became read-only",
 		begin: func(s *siege) { s.server.Stop(); s.server.Restart("--innodb-read-only") },
 		end:   func(s *siege) { s.server.Stop(); s.server.Restart() },
-		says:  []string{"read-only mode"}, logs: []string{"down", "read-only mode"},
+		says:  []string{"is read only"}, logs: []string{"down", "is read only"},
 	},
 	{
 		name:  "too many connections",

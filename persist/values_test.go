@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/persist"
@@ -103,6 +104,7 @@ func TestAStatementWaitsForARaiseThatIsUnderWay(t *testing.T) {
 		go func() { ended <- b.write(b.change("ann", 1, "", "one"))[0] }()
 		until(t, "the statement to wait", func() bool {
 			var waiting int
+			time.Sleep(150 * time.Millisecond) // what the server tells is renewed only if nobody asked for 100 ms
 			err := server.QueryRow("SELECT COUNT(*) FROM information_schema.innodb_trx" +
 				" WHERE trx_state = 'LOCK WAIT'").Scan(&waiting)
 			return err != nil || waiting > 0 || len(ended) > 0

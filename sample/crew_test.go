@@ -29,7 +29,7 @@ const (
 	goOnWithin  = 10 * time.Second      // players must go on after a death
 	flushEvery  = time.Second           // as in the shipped file
 	flushJitter = time.Second           // for a machine that does other things: changes are this much older at most
-	lightPrice  = 1                     // sparks that each light costs the crew
+	lightPrice  = 3                     // sparks that each light costs the crew
 )
 
 // crewPrices sells nine lights for little, so that purchases do not end soon.
