@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,8 @@ const (
 type values struct {
 	db *sql.DB // its own: a statement is prepared on each connection that it comes to, and here these are few
 
-	mu   sync.Mutex // guards kept
+	use  sync.RWMutex // read: a kept statement is in use; written: one is being closed
+	mu   sync.Mutex   // guards kept
 	kept map[string]*sql.Stmt
 }
 
@@ -49,12 +51,23 @@ func (v *values) write(ctx context.Context, table string, b Batch) (bool, error)
 	if size == 0 {
 		return false, nil
 	}
-	statement, err := v.statement(ctx, table, size)
-	if statement == nil || err != nil {
-		return false, err
-	}
 	args, err := valuesOf(b, size)
 	if err != nil {
+		return false, err
+	}
+	done, err := v.execute(ctx, table, size, args)
+	if errors.Is(mysqlFate(err), ErrRejected) && err != nil {
+		v.forget(table, size) // after an error about its parameters it answers the same to whatever comes next
+		return false, nil     // and the long way finds out who is refused, and why
+	}
+	return done, err
+}
+
+func (v *values) execute(ctx context.Context, table string, size int, args []any) (bool, error) {
+	v.use.RLock()
+	defer v.use.RUnlock()
+	statement, err := v.statement(ctx, table, size)
+	if statement == nil || err != nil {
 		return false, err
 	}
 	_, err = statement.ExecContext(ctx, args...)
@@ -62,6 +75,19 @@ func (v *values) write(ctx context.Context, table string, b Batch) (bool, error)
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// forget closes a statement, so that the next one is made anew.
+func (v *values) forget(table string, size int) {
+	v.use.Lock()
+	defer v.use.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	key := fmt.Sprint(table, " ", size)
+	if kept := v.kept[key]; kept != nil {
+		delete(v.kept, key)
+		_ = kept.Close() // it is of no use, whatever the server says to that
+	}
 }
 
 // sizeOf is how many rows the batch's statement has; 0: the batch does not fit into any.
