@@ -100,11 +100,10 @@ func NewArchive(o Options) (*Archive, error) {
 	}
 	a.health = &health{db: o.Database, clock: o.Clock, work: a.work, log: o.Log}
 	a.health.level.Store(&o.Level)
-	a.writers = &writers{db: o.Database, clock: o.Clock, work: a.work,
-		health: a.health, counters: &a.counters, limits: o.Limits}
+	sends := sender{health: a.health, counters: &a.counters}
+	a.writers = &writers{sender: sends, db: o.Database, clock: o.Clock, work: a.work, limits: o.Limits}
 	a.raiser = &raiser{db: o.Database, work: a.work, health: a.health, counters: &a.counters}
-	a.rowWriters = &rowWriters{db: o.Database, work: a.work,
-		health: a.health, counters: &a.counters, limits: o.Limits}
+	a.rowWriters = &rowWriters{sender: sends, db: o.Database, work: a.work, limits: o.Limits}
 	a.ids = &ids{db: o.Database, work: a.work, health: a.health, counters: &a.counters,
 		blocks: make(map[string]*block)}
 	a.health.up, a.health.fell = a.writers.wake, a.writers.recall
@@ -180,10 +179,23 @@ func (a *Archive) Report() Report {
 	return r
 }
 
-// full reports whether so much is pending that no more is taken on.
-func (a *Archive) full(rows, bytes int) bool {
-	return a.counters.rows.Load()+int64(rows) > int64(a.o.Limits.PendingRows) ||
-		a.counters.bytes.Load()+int64(bytes) > int64(a.o.Limits.PendingBytes)
+// admit holds room for what is about to be pending, unless so much is pending already that no more is taken on. The
+// caller releases it when it has counted what it took on: keepers ask at the same time, and all of them together stay
+// within the bound.
+func (a *Archive) admit(rows, bytes int) bool {
+	c := &a.counters // what was admitted is read first: it becomes pending, and must be in one of both
+	r, b := c.admittedRows.Add(int64(rows)), c.admittedBytes.Add(int64(bytes))
+	if r+c.rows.Load() <= int64(a.o.Limits.PendingRows) && b+c.bytes.Load() <= int64(a.o.Limits.PendingBytes) {
+		return true
+	}
+	a.release(rows, bytes)
+	c.behind.Add(1)
+	return false
+}
+
+func (a *Archive) release(rows, bytes int) {
+	a.counters.admittedRows.Add(-int64(rows))
+	a.counters.admittedBytes.Add(-int64(bytes))
 }
 
 // Close ends what the keepers share, after they were stopped, and then the database. What is still

@@ -57,18 +57,25 @@ func TestADeadlockCostsTimeAndNothingElse(t *testing.T) {
 	t.Logf("%d commits, %d deadlocks, %d statements sent again", s.durable(), deadlocks, r.Retries)
 }
 
-// TestAWaitForALockIsTriedAgain keeps a row locked for longer than the server lets a statement wait. Those of its
-// batch hear for a while that nobody knows, all others commit.
-func TestAWaitForALockIsTriedAgain(t *testing.T) {
-	t.Parallel()
+// besiegeAndKeep adds a clerk that flushes what it writes.
+func besiegeAndKeep(t *testing.T) (*siege, *clerk) {
+	t.Helper()
 	s := besiege(t, mariadbtest.Start(t), persist.Limits{}, nil)
-	defer s.admin.Close()
 	s.commits(40)
 	kept := newClerk(s.client, "kept")
 	kept.flush = true
 	if !kept.load() {
 		t.Fatal(kept.told)
 	}
+	return s, kept
+}
+
+// TestAWaitForALockIsTriedAgain keeps a row locked for longer than the server lets a statement wait. Those of its
+// batch hear for a while that nobody knows, all others commit.
+func TestAWaitForALockIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, kept := besiegeAndKeep(t)
+	defer s.admin.Close()
 	release := s.hold("SELECT * FROM state_hero WHERE id = 'clerk-3' FOR UPDATE")
 	s.underway()
 	saved := make(chan error, 1)
@@ -93,14 +100,8 @@ func TestAWaitForALockIsTriedAgain(t *testing.T) {
 // statements in it that it goes on with later.
 func TestAFrozenServerIsFoundOutWhenItGoesOn(t *testing.T) {
 	t.Parallel()
-	s := besiege(t, mariadbtest.Start(t), persist.Limits{}, nil)
+	s, kept := besiegeAndKeep(t)
 	defer s.admin.Close()
-	s.commits(40)
-	kept := newClerk(s.client, "kept")
-	kept.flush = true
-	if !kept.load() {
-		t.Fatal(kept.told)
-	}
 	s.server.Freeze()
 	saved := make(chan error, 1)
 	go func() { saved <- kept.save(1) }()

@@ -8,6 +8,7 @@ import (
 // counters are what a node's persistence has done. Everything that happens in it adds here.
 type counters struct {
 	rows, bytes                     atomic.Int64 // pending now
+	admittedRows, admittedBytes     atomic.Int64 // about to be pending
 	sent                            atomic.Int64 // rows of statements under way
 	saves, coalesced, behind        atomic.Uint64
 	statements, written, fenced     atomic.Uint64

@@ -84,10 +84,12 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		return
 	}
 	parts := partsOf(m)
-	if rows, bytes := k.growth(e, parts); (rows > 0 || bytes > 0) && k.archive.full(rows, bytes) {
-		k.archive.counters.behind.Add(1)
-		k.refuse(env, actors.StoreBehind, "the store does not keep up")
-		return
+	if rows, bytes := k.growth(e, parts); rows > 0 || bytes > 0 {
+		if !k.archive.admit(rows, bytes) {
+			k.refuse(env, actors.StoreBehind, "the store does not keep up")
+			return
+		}
+		defer k.archive.release(rows, bytes)
 	}
 	e = k.entity(m.ref())
 	if len(e.parts) > 0 && m.Fence > e.owner.Epoch { // claimed elsewhere, without what is pending

@@ -237,7 +237,12 @@ var failures = []failure{
 				return err == nil
 			})
 		},
-		end:  func(s *siege) { s.do("ALTER TABLE state_hero RENAME COLUMN gone TO data") },
+		end: func(s *siege) {
+			until(s, "the column to be named as before", func() bool {
+				_, err := s.admin.Exec("ALTER TABLE state_hero RENAME COLUMN gone TO data")
+				return err == nil
+			})
+		},
 		code: actors.StoreRefused, says: []string{"write state_hero", "Unknown column", "data"},
 		logs: []string{"the store refuses a change", "Unknown column", "data"}, refuses: true,
 	},

@@ -26,10 +26,11 @@ func (k *keeper) load(env *actors.Envelope, m *load) {
 	case k.isStale(role, m.Fence):
 		k.refuse(env, actors.ErrFenced, ref.String()+" has another owner")
 		return
-	case !isPending && k.archive.full(1, 1):
-		k.archive.counters.behind.Add(1)
+	case !isPending && !k.archive.admit(1, 1): // nobody is let in whose first change would find no room
 		k.refuse(env, actors.StoreBehind, "the store does not keep up")
 		return
+	case !isPending:
+		k.archive.release(1, 1)
 	}
 	if m, ok := k.archive.cache.get(cacheKey(ref, k.fence.Epoch)); ok {
 		k.archive.counters.hits.Add(1)

@@ -118,6 +118,8 @@ const (
 	KeeperFenced                    // not written: another keeper has a higher number
 )
 
+func (o Outcome) isWritten() bool { return o == Written }
+
 func (o Outcome) String() string {
 	switch o {
 	case Written:

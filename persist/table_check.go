@@ -25,7 +25,7 @@ type heldColumn struct {
 func (s *server) CheckTables(ctx context.Context, tables []*Mapping) error {
 	var errs []error
 	for _, m := range tables {
-		held, err := s.tables().inspect(ctx, s, m.Name)
+		held, err := s.heldColumns(ctx, m.Name)
 		if err != nil {
 			return s.fail("look at table "+m.Name, err)
 		}
@@ -36,6 +36,26 @@ func (s *server) CheckTables(ctx context.Context, tables []*Mapping) error {
 			ErrRejected, err)
 	}
 	return nil
+}
+
+// heldColumns reads what a table has; none: there is no such table.
+func (s *server) heldColumns(ctx context.Context, table string) ([]heldColumn, error) {
+	rows, err := s.read.QueryContext(ctx, s.tables().columns, table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var held []heldColumn
+	for rows.Next() {
+		var h heldColumn
+		err := rows.Scan(&h.name, &h.declared, &h.null, &h.key, &h.hasDefault, &h.generated, &h.collation, &h.engine)
+		if err != nil {
+			return nil, err
+		}
+		h.holds = s.tables().holds(h.declared)
+		held = append(held, h)
+	}
+	return held, rows.Err()
 }
 
 // compare finds everything that keeps a mapping from its table.

@@ -90,11 +90,13 @@ func (r *rowKeeper) ask(e *actors.Envelope, m *RowAsk) error {
 		return actors.Overloaded.Refuse("too many questions wait for the store")
 	case q.writes() && r.k.archive.health.down():
 		return actors.StoreUnavailable.Refuse("%v", r.k.archive.health.outage())
-	case q.writes() && r.k.archive.full(1, q.bytes):
-		r.k.archive.counters.behind.Add(1)
+	case q.writes() && !r.k.archive.admit(1, q.bytes):
 		return actors.StoreBehind.Refuse("the store does not keep up")
 	}
 	r.take(q)
+	if q.writes() { // and is counted now
+		r.k.archive.release(1, q.bytes)
+	}
 	if m.Own && t.hasZeroKey(q.values) {
 		r.own(q, t)
 		return nil

@@ -8,7 +8,7 @@ import (
 
 func mysqlTables() tableDialect {
 	return tableDialect{insert: mysqlInsertRows, update: mysqlUpdateRows, delete: mysqlDeleteRows, take: mysqlTake,
-		inspect: mysqlColumns, blame: mysqlBlame}
+		columns: mysqlColumns, holds: mysqlHolds, blame: mysqlBlame}
 }
 
 // mysqlDocument is a batch as a table v, joined with the keepers' fences.
@@ -83,30 +83,11 @@ func mysqlTake(ctx context.Context, s *server, name string, floor, n uint64) (ui
 	return uint64(end), err
 }
 
-// mysqlColumns reads what a table has; none: there is no such table.
-func mysqlColumns(ctx context.Context, s *server, table string) ([]heldColumn, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT c.column_name, c.data_type, c.is_nullable = 'YES',"+
-		" c.column_key = 'PRI',"+
-		" c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' OR c.extra LIKE '%GENERATED%',"+
-		" COALESCE(c.generation_expression, '') <> '', COALESCE(c.collation_name, ''), COALESCE(t.engine, 'no')"+
-		" FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)"+
-		" WHERE c.table_schema = DATABASE() AND c.table_name = ? ORDER BY c.ordinal_position", table)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var held []heldColumn
-	for rows.Next() {
-		var h heldColumn
-		err := rows.Scan(&h.name, &h.declared, &h.null, &h.key, &h.hasDefault, &h.generated, &h.collation, &h.engine)
-		if err != nil {
-			return nil, err
-		}
-		h.holds = mysqlHolds(h.declared)
-		held = append(held, h)
-	}
-	return held, rows.Err()
-}
+const mysqlColumns = "SELECT c.column_name, c.data_type, c.is_nullable = 'YES', c.column_key = 'PRI'," +
+	" c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' OR c.extra LIKE '%GENERATED%'," +
+	" COALESCE(c.generation_expression, '') <> '', COALESCE(c.collation_name, ''), COALESCE(t.engine, 'no')" +
+	" FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)" +
+	" WHERE c.table_schema = DATABASE() AND c.table_name = ? ORDER BY c.ordinal_position"
 
 // mysqlHolds lists what a type of column may be mapped to.
 func mysqlHolds(declared string) []ColumnType {

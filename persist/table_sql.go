@@ -24,7 +24,8 @@ type tableDialect struct {
 	delete func(m *Mapping) string              // likewise
 	// take takes n ids, none below floor, and returns the number after the last.
 	take    func(ctx context.Context, s *server, name string, floor, n uint64) (end uint64, err error)
-	inspect func(ctx context.Context, s *server, table string) ([]heldColumn, error)
+	columns string                             // asks for the columns of a table; see heldColumns
+	holds   func(declared string) []ColumnType // what a column of a type may be mapped to
 	// blame finds the code that a refusal is told with.
 	blame  func(error) actors.Code
 	signed bool // its integers end at 63 bits

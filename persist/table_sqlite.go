@@ -8,7 +8,7 @@ import (
 
 func sqliteTables() tableDialect {
 	return tableDialect{insert: sqliteInsertRows, update: sqliteUpdateRows, delete: sqliteDeleteRows, take: sqliteTake,
-		inspect: sqliteColumns, blame: sqliteBlame, signed: true}
+		columns: sqliteColumns, holds: sqliteHolds, blame: sqliteBlame, signed: true}
 }
 
 // sqliteDocument is a batch, joined with the keepers' fences.
@@ -62,28 +62,10 @@ func sqliteTake(ctx context.Context, s *server, name string, floor, n uint64) (e
 	return end, err
 }
 
-// sqliteColumns reads what a table has; none: there is no such table.
-func sqliteColumns(ctx context.Context, s *server, table string) ([]heldColumn, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT x.name, x.type, x."notnull" = 0 AND x.pk = 0, x.pk > 0,`+
-		` x.dflt_value IS NOT NULL, x.hidden > 1, coalesce((SELECT i.coll FROM pragma_index_list(?1) l,`+
-		` pragma_index_xinfo(l.name) i WHERE l.origin = 'pk' AND i.cid = x.cid), 'BINARY')`+
-		` FROM pragma_table_xinfo(?1) x ORDER BY x.cid`, table)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var held []heldColumn
-	for rows.Next() {
-		var h heldColumn
-		err := rows.Scan(&h.name, &h.declared, &h.null, &h.key, &h.hasDefault, &h.generated, &h.collation)
-		if err != nil {
-			return nil, err
-		}
-		h.holds = sqliteHolds(h.declared)
-		held = append(held, h)
-	}
-	return held, rows.Err()
-}
+const sqliteColumns = `SELECT x.name, x.type, x."notnull" = 0 AND x.pk = 0, x.pk > 0,` +
+	` x.dflt_value IS NOT NULL, x.hidden > 1, coalesce((SELECT i.coll FROM pragma_index_list(?1) l,` +
+	` pragma_index_xinfo(l.name) i WHERE l.origin = 'pk' AND i.cid = x.cid), 'BINARY'), ''` +
+	` FROM pragma_table_xinfo(?1) x ORDER BY x.cid`
 
 // sqliteHolds lists what a type of column may be mapped to. The rules of affinity are SQLite's own; a type that it
 // would take for a number lets no text and no JSON in.

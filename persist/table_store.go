@@ -74,6 +74,8 @@ type RowOutcome struct {
 	Stored  Values  // the row as it is in the store now; nil: it is not there
 }
 
+func (o RowOutcome) isWritten() bool { return o.Outcome == Written }
+
 // A flaw is an error that is told with a code of its own.
 type flaw struct {
 	error

@@ -3,7 +3,6 @@ package persist
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -12,11 +11,10 @@ import (
 // rowWriters put the rows that all keepers of the node have ready into statements, Limits.Writers at a time. Somebody
 // waits for each of them, so there is no timer: while a statement is under way the next one's rows gather.
 type rowWriters struct {
-	db       Database
-	work     *backlog
-	health   *health
-	counters *counters
-	limits   Limits
+	sender
+	db     Database
+	work   *backlog
+	limits Limits
 
 	mu      sync.Mutex // guards what follows
 	queue   []*rowParcel
@@ -90,53 +88,16 @@ func (w *rowWriters) take() []*rowParcel {
 	return taken
 }
 
-// write writes rows in one statement. If the store refuses what they say, the halves are written by themselves, and so
-// on, until the culprit stands alone.
+// write writes rows in one statement.
 func (w *rowWriters) write(ps []*rowParcel) {
 	if len(ps) == 0 {
 		return
 	}
-	b := RowBatch{Table: ps[0].table, Verb: ps[0].verb, Names: ps[0].names}
-	for _, p := range ps {
-		b.Rows = append(b.Rows, p.write)
-	}
-	w.counters.sent.Add(int64(len(b.Rows)))
-	outcomes, err := w.attempt(b)
-	w.counters.sent.Add(-int64(len(b.Rows)))
-	w.health.told(err)
-	if errors.Is(err, ErrRejected) && len(ps) > 1 {
-		w.write(ps[:len(ps)/2])
-		w.write(ps[len(ps)/2:])
-		return
-	}
-	if errors.Is(err, ErrUnclear) {
-		w.counters.unclear.Add(1)
-	}
-	for i, p := range ps {
-		switch {
-		case err != nil:
-			p.tell(RowOutcome{}, err)
-			continue
-		case outcomes[i].Outcome == Written:
-			w.health.wrote()
-			w.counters.written.Add(1)
-		default:
-			w.counters.fenced.Add(1)
+	send(w.sender, ps, func(*rowParcel) int { return 1 }, func(ps []*rowParcel) ([]RowOutcome, error) {
+		b := RowBatch{Table: ps[0].table, Verb: ps[0].verb, Names: ps[0].names}
+		for _, p := range ps {
+			b.Rows = append(b.Rows, p.write)
 		}
-		p.tell(outcomes[i], nil)
-	}
-}
-
-func (w *rowWriters) attempt(b RowBatch) (outcomes []RowOutcome, err error) {
-	for try := range contendedTries {
-		if try > 0 {
-			w.counters.retries.Add(1)
-		}
-		w.counters.statements.Add(1)
-		outcomes, err = w.db.WriteRows(context.Background(), b)
-		if !errors.Is(err, ErrContended) {
-			break
-		}
-	}
-	return outcomes, err
+		return w.db.WriteRows(context.Background(), b)
+	}, func(p *rowParcel, o RowOutcome, err error) { p.tell(o, err) })
 }

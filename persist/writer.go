@@ -2,7 +2,6 @@ package persist
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -10,18 +9,14 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-// contendedTries is how often a statement that loses against others is sent at once.
-const contendedTries = 5
-
 // writers put what all keepers of the node have ready into statements, Limits.Writers at a time.
 // While they write, more becomes ready: that is what makes batches, so commits need no timer.
 type writers struct {
-	db       Database
-	clock    actors.Clock
-	work     *backlog
-	health   *health
-	counters *counters
-	limits   Limits
+	sender
+	db     Database
+	clock  actors.Clock
+	work   *backlog
+	limits Limits
 
 	mu      sync.Mutex // guards what follows, and the parcels
 	queue   []*parcel  // oldest first
@@ -207,53 +202,15 @@ func (w *writers) take() []*parcel {
 	return taken
 }
 
-// write writes parcels of one kind in one statement. If the store refuses what they say, the
-// halves are written by themselves, and so on, until the culprit stands alone.
+// write writes parcels of one kind in one statement.
 func (w *writers) write(ps []*parcel) {
-	b := Batch{Kind: ps[0].kind, Role: ps[0].role, At: w.clock.Now().UnixMilli()}
-	for _, p := range ps {
-		b.Changes = append(b.Changes, p.Change)
-	}
-	w.counters.sent.Add(int64(b.Rows()))
-	outcomes, err := w.attempt(b)
-	w.counters.sent.Add(-int64(b.Rows()))
-	if w.health.told(err); slices.Contains(outcomes, Written) {
-		w.health.wrote()
-	}
-	if errors.Is(err, ErrRejected) && len(ps) > 1 {
-		w.write(ps[:len(ps)/2])
-		w.write(ps[len(ps)/2:])
-		return
-	}
-	if errors.Is(err, ErrUnclear) {
-		w.counters.unclear.Add(1)
-	}
-	for i, p := range ps {
-		switch {
-		case err != nil:
-			p.tell(b.Changes[i], 0, err)
-			continue
-		case outcomes[i] == Written:
-			w.counters.written.Add(uint64(len(b.Changes[i].Parts)))
-		default:
-			w.counters.fenced.Add(1)
+	send(w.sender, ps, func(p *parcel) int { return len(p.Parts) }, func(ps []*parcel) ([]Outcome, error) {
+		b := Batch{Kind: ps[0].kind, Role: ps[0].role, At: w.clock.Now().UnixMilli()}
+		for _, p := range ps {
+			b.Changes = append(b.Changes, p.Change)
 		}
-		p.tell(b.Changes[i], outcomes[i], nil)
-	}
-}
-
-func (w *writers) attempt(b Batch) (outcomes []Outcome, err error) {
-	for try := range contendedTries {
-		if try > 0 {
-			w.counters.retries.Add(1)
-		}
-		w.counters.statements.Add(1)
-		outcomes, err = w.db.Write(context.Background(), b)
-		if !errors.Is(err, ErrContended) {
-			return outcomes, err
-		}
-	}
-	return nil, err
+		return w.db.Write(context.Background(), b)
+	}, func(p *parcel, o Outcome, err error) { p.tell(p.Change, o, err) })
 }
 
 // close ends the gathering.
