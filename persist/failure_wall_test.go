@@ -159,6 +159,16 @@ func (s *siege) underway() (connection int64) {
 	return connection
 }
 
+// renamed renames a column, which may be unknown in 'CHECK' at first.
+func renamed(from, to string) func(*siege) {
+	return func(s *siege) {
+		until(s, "the column "+from+" to be renamed", func() bool {
+			_, err := s.admin.Exec("ALTER TABLE state_hero RENAME COLUMN " + from + " TO " + to)
+			return err == nil
+		})
+	}
+}
+
 // killed locks a clerk's row, so that the statement that writes it waits, and kills that.
 func killed(what string) func(*siege) {
 	return func(s *siege) {
@@ -231,18 +241,7 @@ var failures = []failure{
 	},
 	{
 		name: "dropped column",
-		begin: func(s *siege) {
-			until(s, "the column to be renamed", func() bool { // it may be unknown in 'CHECK' at first
-				_, err := s.admin.Exec("ALTER TABLE state_hero RENAME COLUMN data TO gone")
-				return err == nil
-			})
-		},
-		end: func(s *siege) {
-			until(s, "the column to be named as before", func() bool {
-				_, err := s.admin.Exec("ALTER TABLE state_hero RENAME COLUMN gone TO data")
-				return err == nil
-			})
-		},
+		begin: renamed("data", "gone"), end: renamed("gone", "data"),
 		code: actors.StoreRefused, says: []string{"write state_hero", "Unknown column", "data"},
 		logs: []string{"the store refuses a change", "Unknown column", "data"}, refuses: true,
 	},
