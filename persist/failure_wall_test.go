@@ -240,7 +240,7 @@ var failures = []failure{
 		logs: []string{"down", "Too many connections"},
 	},
 	{
-		name: "dropped column",
+		name:  "dropped column",
 		begin: renamed("data", "gone"), end: renamed("gone", "data"),
 		code: actors.StoreRefused, says: []string{"write state_hero", "Unknown column", "data"},
 		logs: []string{"the store refuses a change", "Unknown column", "data"}, refuses: true,
