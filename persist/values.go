@@ -132,15 +132,16 @@ func (v *values) statement(ctx context.Context, table string, size int) (*sql.St
 func (v *values) close() error { return v.db.Close() }
 
 // valuesText is the statement's text. The first row asks for the fences, and so locks them before anything is written,
-// until the statement has ended. Assignments run from left to right and see what those before them assigned; so
-// version and epoch, which are compared, come last. A row of epoch 0 only fills the statement up: no fence has that
-// number, and it leaves the row that it names as it is.
+// until the statement has ended. Assignments run from left to right and see what those before them assigned: updated_at
+// compares, so it comes first. Where it finds a row that is as new already, the statement fails, so that all others
+// need no condition. A row of time 0 only fills the statement up: it is the one before it again, without what is long.
 func valuesText(table string, rows int) string {
-	newer := fmt.Sprintf("VALUES(epoch) > %[1]s.epoch OR (VALUES(epoch) = %[1]s.epoch"+
-		" AND VALUES(version) > %[1]s.version)", table)
 	var set strings.Builder
-	for _, column := range []string{"shard", "data", "box", "due_at", "version", "epoch"} {
-		fmt.Fprintf(&set, ",\n\t%[2]s = IF(%[3]s, VALUES(%[2]s), %[1]s.%[2]s)", table, column, newer)
+	for _, column := range []string{"data", "box"} {
+		fmt.Fprintf(&set, ",\n\t%[2]s = IF(VALUES(updated_at) = 0, %[1]s.%[2]s, VALUES(%[2]s))", table, column)
+	}
+	for _, column := range []string{"shard", "due_at", "version", "epoch"} {
+		fmt.Fprintf(&set, ",\n\t%[1]s = VALUES(%[1]s)", column)
 	}
 	return `INSERT INTO ` + table + ` (updated_at, id, part, shard, data, box, due_at, version, epoch) VALUES
 ((SELECT CASE WHEN COUNT(*) = ? THEN ? END FROM JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
@@ -149,9 +150,10 @@ func valuesText(table string, rows int) string {
 	}, ", ") + `)) v
 STRAIGHT_JOIN firefly_fence f ON f.role = v.role AND f.shard = v.shard
 	AND f.epoch = v.epoch AND f.holder = v.holder LOCK IN SHARE MODE), ?, ?, ?, ?, ?, ?, ?, ?)` +
-		strings.Repeat(",\n(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows-1) + `
-ON DUPLICATE KEY UPDATE updated_at = IF(` + newer + `, VALUES(updated_at), IF(VALUES(epoch) = 0, ` + table +
-		`.updated_at, NULL))` + set.String()
+		strings.Repeat(",\n(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows-1) + fmt.Sprintf(`
+ON DUPLICATE KEY UPDATE updated_at = IF(VALUES(epoch) > %[1]s.epoch
+		OR (VALUES(epoch) = %[1]s.epoch AND VALUES(version) > %[1]s.version), VALUES(updated_at),
+	IF(VALUES(updated_at) = 0, %[1]s.updated_at, NULL))`, table) + set.String()
 }
 
 // jsonFence is a fence that must hold.
@@ -189,35 +191,54 @@ func valuesOf(b Batch, size int) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	type row struct {
-		*Change
-		*Part
-	}
-	rows := make([]row, 0, size)
-	for i := range b.Changes {
-		c := &b.Changes[i]
-		for j := range c.Parts {
-			rows = append(rows, row{c, &c.Parts[j]})
-		}
-	}
-	slices.SortFunc(rows, func(r, o row) int {
-		return cmp.Or(strings.Compare(r.ID, o.ID), strings.Compare(r.Name, o.Name))
-	})
+	rows := valuesRows(b)
 	args := append(make([]any, 0, 9*size+2), len(fences), b.At, doc)
 	for i, r := range rows {
 		if i > 0 {
 			args = append(args, b.At)
 		}
-		var due any
-		if at := dueAt(*r.Part, b.At); at != 0 {
-			due = at
-		}
-		args = append(args, r.ID, r.Name, r.Shard, orNull(r.Data), orNull(r.Box), due, r.Part.Version, r.Owner.Epoch)
+		args = r.appendTo(args, b.At)
 	}
-	for last := rows[len(rows)-1]; len(args) < cap(args); {
-		args = append(args, b.At, last.ID, last.Name, last.Shard, nil, nil, nil, 0, 0)
+	last := rows[len(rows)-1]
+	for last.isFiller = true; len(args) < cap(args); {
+		args = last.appendTo(append(args, 0), b.At)
 	}
 	return args, nil
+}
+
+// A valuesRow is a row of the statement.
+type valuesRow struct {
+	*Change
+	*Part
+	isFiller bool // it is sent without what may be long
+}
+
+// valuesRows are the rows in order of their keys: the order in which every writer takes its locks.
+func valuesRows(b Batch) []valuesRow {
+	rows := make([]valuesRow, 0, b.Rows())
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		for j := range c.Parts {
+			rows = append(rows, valuesRow{Change: c, Part: &c.Parts[j]})
+		}
+	}
+	slices.SortFunc(rows, func(r, o valuesRow) int {
+		return cmp.Or(strings.Compare(r.ID, o.ID), strings.Compare(r.Name, o.Name))
+	})
+	return rows
+}
+
+// appendTo appends the row's parameters, but for the time.
+func (r valuesRow) appendTo(args []any, at int64) []any {
+	var due any
+	if t := dueAt(*r.Part, at); t != 0 {
+		due = t
+	}
+	data, box := orNull(r.Data), orNull(r.Part.Box)
+	if r.isFiller {
+		data, box = nil, nil
+	}
+	return append(args, r.ID, r.Name, r.Shard, data, box, due, r.Part.Version, r.Owner.Epoch)
 }
 
 // orNull is a body as a parameter. As a string it has the connection's character set, as bytes none.

@@ -15,6 +15,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -154,6 +156,26 @@ func (s *Server) signal(sig os.Signal) {
 	if err := s.process.Process.Signal(sig); err != nil {
 		s.t.Fatalf("mariadbtest: %v: %v", sig, err)
 	}
+}
+
+// CPU is how long the server has been computing since it was started, in steps of 10 ms.
+func (s *Server) CPU() time.Duration {
+	s.t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ") // fields 3 and on; utime and stime are 14 and 15
+	fields := strings.Fields(after)
+	ticks := int64(0)
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // DSN makes a new, empty database and returns its name for persist.OpenMySQL.
