@@ -66,9 +66,10 @@ flush_every = "1s"
 
 const (
 	flushEvery   = time.Second      // as in bankConfig
-	scheduling   = time.Second      // by which a busy machine may be late
-	answerWithin = 9 * time.Second  // more than the 5 s after which the gate answers, whatever happens behind it
-	goOnWithin   = 30 * time.Second // everybody must go on after a death
+	scheduling   = 2 * time.Second  // by which a busy machine may be late
+	answerWithin = 30 * time.Second // much more than the 5 s after which the gate answers, whatever happens behind it
+	goOnWithin   = time.Minute      // everybody must go on after a death
+	enoughWithin = 3 * time.Minute  // a slow machine takes its time until enough was tested
 )
 
 // A branch is a cluster that runs the bank, and the store below it.

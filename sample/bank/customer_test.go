@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,9 @@ type customer struct {
 	asked    time.Time           // when the newest of them was sent
 	last     time.Time           // when it was answered
 	gap      time.Duration       // the longest time from one to the next
+	sure     int                 // lines or transfers that were answered for certain
+	abroad   int                 // of those, transfers that must come back
+	slowest  time.Duration       // the longest time to an answer for certain since it was last looked at
 	refused  map[actors.Code]int // by code; BROKEN: the connection was
 	faults   []string
 }
@@ -119,6 +123,14 @@ func (c *customer) note(asked time.Time, err error) {
 	}
 }
 
+// certain notes that by the newest answer so many lines or transfers more are there for certain.
+func (c *customer) certain(more, abroad int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sure, c.abroad = c.sure+more, c.abroad+abroad
+	c.slowest = max(c.slowest, c.last.Sub(c.asked))
+}
+
 // wait pauses; false: it is time to stop.
 func (c *customer) wait(ctx context.Context, d time.Duration) bool {
 	select {
@@ -148,6 +160,8 @@ type crowd struct {
 	busy sync.WaitGroup
 
 	jotting []*jotter
+	writing []*customer
+	paying  []*customer
 	oldest  time.Duration // how old what jotters have lost was at most
 }
 
@@ -194,24 +208,53 @@ func (w *crowd) goesOn(what string, since time.Time, who ...*customer) time.Dura
 	return time.Since(since)
 }
 
+// sum adds up what customers count.
+func sum(all []*customer, count func(*customer) int) (n int) {
+	for _, c := range all {
+		c.mu.Lock()
+		n += count(c)
+		c.mu.Unlock()
+	}
+	return n
+}
+
 // busily waits until so many more requests were answered with a result.
 func (w *crowd) busily(more int) {
 	w.t.Helper()
-	sum := func() (n int) {
-		for _, c := range w.all {
-			c.mu.Lock()
-			n += c.answered
-			c.mu.Unlock()
-		}
-		return n
-	}
-	before := sum()
-	clustertest.Await(w.t, goOnWithin, fmt.Sprintf("%d more answers", more), func() error {
-		if now := sum(); now < before+more {
+	answered := func(c *customer) int { return c.answered }
+	before := sum(w.all, answered)
+	clustertest.Await(w.t, enoughWithin, fmt.Sprintf("%d more answers", more), func() error {
+		if now := sum(w.all, answered); now < before+more {
 			return fmt.Errorf("there were %d", now-before)
 		}
 		return nil
 	})
+}
+
+// enough lets the crowd go on until there were so many lines and transfers for certain, and one that must come back.
+// A slow machine works for longer.
+func (w *crowd) enough(lines, transfers int) {
+	w.t.Helper()
+	sure := func(c *customer) int { return c.sure }
+	clustertest.Await(w.t, enoughWithin, "enough to be tested", func() error {
+		wrote, paid := sum(w.writing, sure), sum(w.paying, sure)
+		back := sum(w.paying, func(c *customer) int { return c.abroad })
+		if wrote < lines || paid < transfers || back == 0 {
+			return fmt.Errorf("there were %d of %d lines and %d of %d transfers, of which %d come back", wrote, lines, paid,
+				transfers, back)
+		}
+		return nil
+	})
+}
+
+// slow is the longest that anybody has waited for what needs the store since slow was last asked.
+func (w *crowd) slow() (longest time.Duration) {
+	for _, c := range slices.Concat(w.writing, w.paying) {
+		c.mu.Lock()
+		longest, c.slowest = max(longest, c.slowest), 0
+		c.mu.Unlock()
+	}
+	return longest
 }
 
 // report fails the test if anybody saw what must not be, and returns the sum of answers and the longest gap.

@@ -76,13 +76,13 @@ func (r *jotter) told(kept int, more ...jotted) {
 	r.kept = append(r.kept, more...)
 }
 
-// mayLose is how old what is lost may be when a game node is killed. A busy machine may be late by a second: with the
-// answer that was timed here, with the flush, with the kill.
+// mayLose is how old what is lost may be when a game node is killed. A busy machine may be late with the answer that was
+// timed here, with the kill, and with the flush, which is allowed what commits took at that time in addition.
 const mayLose = flushEvery + scheduling
 
-// lost takes what jotters have lost since it was last asked, which must not be older than mayLose at the time given; 0:
+// lost takes what jotters have lost since it was last asked, which must not be older than bound at the time given; 0:
 // nothing may be lost.
-func (w *crowd) lost(what string, at time.Time, mayLose time.Duration) {
+func (w *crowd) lost(what string, at time.Time, bound time.Duration) {
 	w.t.Helper()
 	lines, oldest := 0, time.Duration(0)
 	for _, r := range w.jotting {
@@ -90,7 +90,7 @@ func (w *crowd) lost(what string, at time.Time, mayLose time.Duration) {
 		for _, l := range r.losses {
 			lines, oldest = lines+l.lines, max(oldest, at.Sub(l.oldest))
 		}
-		if mayLose == 0 && len(r.losses) > 0 {
+		if bound == 0 && len(r.losses) > 0 {
 			w.t.Errorf("%s: %s has lost %v, which must be none", what, r.name, r.losses)
 		}
 		r.losses = nil
@@ -99,8 +99,8 @@ func (w *crowd) lost(what string, at time.Time, mayLose time.Duration) {
 	if lines > 0 {
 		w.t.Logf("%s: %d lines in pencil were lost, the oldest %v before", what, lines, short(oldest))
 	}
-	if w.oldest = max(w.oldest, oldest); mayLose > 0 && oldest > mayLose {
-		w.t.Errorf("%s: what was lost is up to %v old, more than %v", what, oldest, mayLose)
+	if w.oldest = max(w.oldest, oldest); bound > 0 && oldest > bound {
+		w.t.Errorf("%s: what was lost is up to %v old, more than %v", what, oldest, bound)
 	}
 }
 
@@ -181,5 +181,6 @@ func (w *crowd) compareJots(t *testing.T) {
 			t.Errorf("%s has written %d lines, and the store has %+v", r.name, knows, l)
 		}
 	}
-	t.Logf("the oldest that was lost of what no commit held was %v old; %v are allowed", short(w.oldest), mayLose)
+	t.Logf("the oldest that was lost of what no commit held was %v old; %v are allowed, and what a commit takes", short(w.oldest),
+		mayLose)
 }

@@ -54,6 +54,7 @@ func (w *crowd) payers(n int) bureau {
 	opening.Wait()
 	for _, p := range all {
 		w.add(p.customer, p.live)
+		w.paying = append(w.paying, p.customer)
 	}
 	return all
 }
@@ -87,8 +88,9 @@ func (p *payer) live(ctx context.Context) {
 func (p *payer) pay(ctx context.Context, kept *paid) bool {
 	m := &Transfer{To: strconv.Itoa(p.rand.IntN(accounts)), Coins: 1 + p.rand.Int64N(coinsEach/4),
 		Sure: p.rand.IntN(2) == 0}
+	abroad := 0
 	if p.rand.IntN(strangers) == 0 {
-		m.To = "nobody" + m.To
+		m.To, abroad = "nobody"+m.To, 1
 	}
 	book, err := request[*Book](ctx, p.customer, m)
 	switch {
@@ -102,6 +104,7 @@ func (p *payer) pay(ctx context.Context, kept *paid) bool {
 	}
 	kept.tried++
 	if m.Sure {
+		p.certain(int(book.Paid-kept.sure), abroad)
 		kept.sure = book.Paid // whatever was not Sure before has become so: an entity is written as a whole
 	}
 	if book.Paid < kept.sure || book.Paid > kept.tried {

@@ -22,7 +22,7 @@ const linesEach = 200
 type writer struct {
 	*customer
 	notes *os.File
-	sure  uint64 // lines of the present ledger that were answered
+	known uint64 // lines of the present ledger that were answered
 	tried uint64 // lines of the present ledger
 }
 
@@ -40,6 +40,7 @@ func (w *crowd) writers(n int) (notes string) {
 			defer file.Close()
 			r.live(ctx)
 		})
+		w.writing = append(w.writing, r.customer)
 	}
 	return notes
 }
@@ -48,7 +49,7 @@ func (r *writer) live(ctx context.Context) {
 	for line := uint64(1); ; line++ {
 		if line%linesEach == 1 {
 			r.be(LedgerKind.Ref(fmt.Sprintf("%s.%d", r.name, line/linesEach)))
-			r.sure, r.tried = 0, 0
+			r.known, r.tried = 0, 0
 		}
 		r.tried++
 		page, err := request[*Page](ctx, r.customer, &Write{line})
@@ -58,7 +59,8 @@ func (r *writer) live(ctx context.Context) {
 		} else if err != nil {
 			verdict, pause = "?", 20*pace // whatever the answer says: what is there in the end is counted
 		} else {
-			r.sure++
+			r.known++
+			r.certain(1, 0)
 			r.look(line, page)
 		}
 		if _, err := fmt.Fprintf(r.notes, "%s %s %d\n", verdict, r.as.ID, line); err != nil {
@@ -72,8 +74,8 @@ func (r *writer) live(ctx context.Context) {
 
 // look compares an answer with what was answered before: a loss shows at once.
 func (r *writer) look(line uint64, page *Page) {
-	if n := uint64(page.Ink.Count); page.Ink.Last != line || n < r.sure || n > r.tried {
-		r.fault("it has written %d of %d lines, now %d, and is told of %+v", r.sure, r.tried, line, page.Ink)
+	if n := uint64(page.Ink.Count); page.Ink.Last != line || n < r.known || n > r.tried {
+		r.fault("it has written %d of %d lines, now %d, and is told of %+v", r.known, r.tried, line, page.Ink)
 	}
 }
 

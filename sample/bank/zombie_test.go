@@ -18,7 +18,7 @@ import (
 // stopsWithin is how long a process that was frozen may take until the last of its actors has ended, when it knows
 // that others own their shards. That is a second for those who have the machine to themselves, and all of them handle
 // nothing from the moment at which they go on.
-const stopsWithin = 10 * time.Second
+const stopsWithin = 30 * time.Second
 
 // enoughShards is how many others must have taken over before a zombie wakes up.
 const enoughShards = 20
@@ -38,6 +38,7 @@ func TestWhoWakesUpTooLateWritesNothing(t *testing.T) {
 		w.frozen(fmt.Sprintf("game-%d", n%2+1), string(AccountKind), string(LedgerKind))
 		w.frozen(fmt.Sprintf("persist-%d", n%2+1), string(persist.KeeperKind))
 	}
+	w.enough(2*linesPerKill*rounds, 2*transfersPerKill*rounds)
 	w.stop()
 	w.report(t)
 	t.Run("bank", func(t *testing.T) { payers.audit(t, w.arrived(t), int64(2*transfersPerKill*rounds)) })
