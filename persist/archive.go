@@ -101,7 +101,8 @@ func NewArchive(o Options) (*Archive, error) {
 	a.health = &health{db: o.Database, clock: o.Clock, work: a.work, log: o.Log}
 	a.health.level.Store(&o.Level)
 	sends := sender{health: a.health, counters: &a.counters}
-	a.writers = &writers{sender: sends, db: o.Database, clock: o.Clock, work: a.work, limits: o.Limits}
+	a.writers = &writers{sender: sends, db: o.Database, clock: o.Clock, work: a.work, limits: o.Limits,
+		urgent: newQueue(), later: newQueue()}
 	a.raiser = &raiser{db: o.Database, work: a.work, health: a.health, counters: &a.counters}
 	a.rowWriters = &rowWriters{sender: sends, db: o.Database, work: a.work, limits: o.Limits}
 	a.ids = &ids{db: o.Database, work: a.work, health: a.health, counters: &a.counters,

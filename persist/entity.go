@@ -117,10 +117,7 @@ func (k *keeper) entity(ref actors.Ref) *entity {
 		return e
 	}
 	e = &entity{ref: ref, parts: make(map[string]Part)}
-	e.parcel = &parcel{kind: ref.Kind, role: k.archive.o.Kinds[ref.Kind],
-		tell: func(c Change, o Outcome, err error) {
-			k.runner.Post(func() { k.told(e, c, o, err) })
-		}}
+	e.parcel = &parcel{kind: ref.Kind, role: k.archive.o.Kinds[ref.Kind], keeper: k, entity: e}
 	k.entities[ref] = e
 	return e
 }

@@ -134,11 +134,11 @@ func (v *values) close() error { return v.db.Close() }
 // valuesText is the statement's text. The first row asks for the fences, and so locks them before anything is written,
 // until the statement has ended. Assignments run from left to right and see what those before them assigned: updated_at
 // compares, so it comes first. Where it finds a row that is as new already, the statement fails, so that all others
-// need no condition. A row of time 0 only fills the statement up: it is the one before it again, without what is long.
+// need no condition. A row of time -1 only fills the statement up: it is the one before it again, without what is long.
 func valuesText(table string, rows int) string {
 	var set strings.Builder
 	for _, column := range []string{"data", "box"} {
-		fmt.Fprintf(&set, ",\n\t%[2]s = IF(VALUES(updated_at) = 0, %[1]s.%[2]s, VALUES(%[2]s))", table, column)
+		fmt.Fprintf(&set, ",\n\t%[2]s = IF(VALUES(updated_at) < 0, %[1]s.%[2]s, VALUES(%[2]s))", table, column)
 	}
 	for _, column := range []string{"shard", "due_at", "version", "epoch"} {
 		fmt.Fprintf(&set, ",\n\t%[1]s = VALUES(%[1]s)", column)
@@ -153,7 +153,7 @@ STRAIGHT_JOIN firefly_fence f ON f.role = v.role AND f.shard = v.shard
 		strings.Repeat(",\n(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows-1) + fmt.Sprintf(`
 ON DUPLICATE KEY UPDATE updated_at = IF(VALUES(epoch) > %[1]s.epoch
 		OR (VALUES(epoch) = %[1]s.epoch AND VALUES(version) > %[1]s.version), VALUES(updated_at),
-	IF(VALUES(updated_at) = 0, %[1]s.updated_at, NULL))`, table) + set.String()
+	IF(VALUES(updated_at) < 0, %[1]s.updated_at, NULL))`, table) + set.String()
 }
 
 // jsonFence is a fence that must hold.
@@ -186,22 +186,22 @@ func fencesOf(b Batch) []jsonFence {
 
 // valuesOf are the parameters, rows in order of their keys: the order in which every writer takes its locks.
 func valuesOf(b Batch, size int) ([]any, error) {
-	fences := fencesOf(b)
+	fences, now := fencesOf(b), max(b.At, 0)
 	doc, err := encode(fences)
 	if err != nil {
 		return nil, err
 	}
 	rows := valuesRows(b)
-	args := append(make([]any, 0, 9*size+2), len(fences), b.At, doc)
+	args := append(make([]any, 0, 9*size+2), len(fences), now, doc)
 	for i, r := range rows {
 		if i > 0 {
-			args = append(args, b.At)
+			args = append(args, now)
 		}
 		args = r.appendTo(args, b.At)
 	}
 	last := rows[len(rows)-1]
 	for last.isFiller = true; len(args) < cap(args); {
-		args = last.appendTo(append(args, 0), b.At)
+		args = last.appendTo(append(args, -1), b.At)
 	}
 	return args, nil
 }

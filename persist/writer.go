@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -19,24 +20,31 @@ type writers struct {
 	limits Limits
 
 	mu      sync.Mutex // guards what follows, and the parcels
-	queue   []*parcel  // oldest first
-	rows    int        // of the queue
+	urgent  *queue     // somebody waits for these
+	later   *queue
+	rows    int // of both
 	bytes   int
-	due     bool        // the queue has gathered long enough, or holds something urgent
+	due     bool        // they have gathered long enough, or something is urgent
 	stop    func() bool // of the gathering's timer
 	running int
+	batches uint64
 }
+
+// laterFirst: of so many batches, one begins with what nobody waits for, however much is urgent.
+const laterFirst = 4
 
 // A parcel is an entity's place in the writers' queue. It holds one change: a newer one takes the
 // place of an older one that nobody has taken yet, and waits at its keeper while one is under way.
 type parcel struct {
-	kind  actors.KindName
-	role  string
-	tell  func(c Change, o Outcome, err error) // what became of the change; from any goroutine
-	state parcelState
+	kind   actors.KindName
+	role   string
+	keeper *keeper // is told what became of the change
+	entity *entity
+	state  parcelState
 	Change
-	bytes int
-	hasty bool // it is given back when the store goes down: whoever waits for it is told so at once
+	bytes    int
+	isUrgent bool
+	hasty    bool // it is given back when the store goes down: whoever waits for it is told so at once
 }
 
 type parcelState uint8
@@ -57,12 +65,17 @@ func (w *writers) put(p *parcel, c Change, bytes int, urgent, hasty bool) (befor
 	case parcelTaken:
 		return before
 	case parcelQueued:
-		w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+		if urgent && !p.isUrgent {
+			w.leave(p)
+			w.enter(p, c, bytes, true)
+			break
+		}
+		w.rows, w.bytes = w.rows+len(c.Parts)-len(p.Parts), w.bytes+bytes-p.bytes
+		p.Change, p.bytes = c, bytes
 	default:
-		w.queue = append(w.queue, p)
+		w.enter(p, c, bytes, urgent)
 	}
-	p.state, p.Change, p.bytes, p.hasty = parcelQueued, c, bytes, hasty
-	w.rows, w.bytes = w.rows+len(c.Parts), w.bytes+bytes
+	p.hasty = hasty
 	if hasty && w.health.down() { // it went down since the keeper looked
 		w.work.offload(w.recall)
 		return before
@@ -78,6 +91,28 @@ func (w *writers) put(p *parcel, c Change, bytes int, urgent, hasty bool) (befor
 	return before
 }
 
+// enter queues a parcel. The caller holds the lock, as it does for leave and queueOf.
+func (w *writers) enter(p *parcel, c Change, bytes int, urgent bool) {
+	p.state, p.Change, p.bytes, p.isUrgent = parcelQueued, c, bytes, urgent
+	w.rows, w.bytes = w.rows+len(c.Parts), w.bytes+bytes
+	w.queueOf(p).add(p)
+}
+
+// leave takes a parcel out of its queue.
+func (w *writers) leave(p *parcel) {
+	w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+	w.queueOf(p).removeOne(p)
+}
+
+func (w *writers) queueOf(p *parcel) *queue {
+	if p.isUrgent {
+		return w.urgent
+	}
+	return w.later
+}
+
+func (w *writers) isEmpty() bool { return w.urgent.length+w.later.length == 0 }
+
 // free lets the entity queue its next change.
 func (w *writers) free(p *parcel) {
 	w.mu.Lock()
@@ -92,8 +127,7 @@ func (w *writers) withdraw(p *parcel) {
 	if p.state != parcelQueued {
 		return
 	}
-	w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
-	w.queue = slices.DeleteFunc(w.queue, func(q *parcel) bool { return q == p })
+	w.leave(p)
 	p.state, p.Change = parcelFree, Change{}
 }
 
@@ -104,29 +138,24 @@ func (w *writers) recall() {
 		w.mu.Unlock()
 		return
 	}
-	var back []*parcel
-	var changes []Change
-	w.queue = slices.DeleteFunc(w.queue, func(p *parcel) bool {
-		if !p.hasty {
-			return false
-		}
-		p.state = parcelTaken
-		w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
-		back, changes = append(back, p), append(changes, p.Change)
-		return true
-	})
-	w.mu.Unlock()
+	var back []verdict
 	err := w.health.outage()
-	for i, p := range back {
-		p.tell(changes[i], 0, err)
+	for _, q := range []*queue{w.urgent, w.later} {
+		q.remove(func(p *parcel) bool { return p.hasty }, func(p *parcel) {
+			p.state = parcelTaken
+			w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
+			back = append(back, verdict{p, 0, err})
+		})
 	}
+	w.mu.Unlock()
+	tell(back)
 }
 
 func (w *writers) gathered() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stop = nil
-	w.due = len(w.queue) > 0
+	w.due = !w.isEmpty()
 	w.start()
 }
 
@@ -134,7 +163,7 @@ func (w *writers) gathered() {
 func (w *writers) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.due = len(w.queue) > 0
+	w.due = !w.isEmpty()
 	w.start()
 }
 
@@ -174,19 +203,25 @@ func (w *writers) batch() {
 func (w *writers) take() []*parcel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n, rows, bytes := 0, 0, 0
-	for _, p := range w.queue {
-		rows, bytes = rows+len(p.Parts), bytes+p.bytes
-		if n > 0 && (rows > w.limits.BatchRows || bytes > w.limits.BatchBytes) {
-			break // one that is too big by itself has a batch of its own
-		}
-		p.state = parcelTaken
-		w.rows, w.bytes = w.rows-len(p.Parts), w.bytes-p.bytes
-		n++
+	first, second := w.urgent, w.later
+	if w.batches++; w.batches%laterFirst == 0 {
+		first, second = second, first
 	}
-	taken := slices.Clone(w.queue[:n])
-	w.queue = slices.Delete(w.queue, 0, n)
-	if len(w.queue) == 0 {
+	var taken []*parcel
+	rows, bytes := 0, 0
+	fits := func(p *parcel) bool { // one that is too big by itself has a batch of its own
+		return len(taken) == 0 || rows+len(p.Parts) <= w.limits.BatchRows && bytes+p.bytes <= w.limits.BatchBytes
+	}
+	for _, q := range []*queue{first, second} {
+		for p := q.next(fits); p != nil; p = q.next(fits) {
+			p.state = parcelTaken
+			rows, bytes = rows+len(p.Parts), bytes+p.bytes
+			taken = append(taken, p)
+		}
+		q.pass()
+	}
+	w.rows, w.bytes = w.rows-rows, w.bytes-bytes
+	if w.isEmpty() {
 		w.due = false
 		if w.stop != nil {
 			w.stop()
@@ -194,23 +229,48 @@ func (w *writers) take() []*parcel {
 		}
 	}
 	slices.SortFunc(taken, func(a, b *parcel) int {
-		if c := strings.Compare(string(a.kind), string(b.kind)); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
+		return cmp.Or(strings.Compare(string(a.kind), string(b.kind)), strings.Compare(a.ID, b.ID))
 	})
 	return taken
 }
 
 // write writes parcels of one kind in one statement.
 func (w *writers) write(ps []*parcel) {
+	told := make([]verdict, 0, len(ps))
 	send(w.sender, ps, func(p *parcel) int { return len(p.Parts) }, func(ps []*parcel) ([]Outcome, error) {
 		b := Batch{Kind: ps[0].kind, Role: ps[0].role, At: w.clock.Now().UnixMilli()}
 		for _, p := range ps {
 			b.Changes = append(b.Changes, p.Change)
 		}
 		return w.db.Write(context.Background(), b)
-	}, func(p *parcel, o Outcome, err error) { p.tell(p.Change, o, err) })
+	}, func(p *parcel, o Outcome, err error) { told = append(told, verdict{p, o, err}) })
+	tell(told)
+}
+
+// A verdict is what became of a parcel's change.
+type verdict struct {
+	*parcel
+	outcome Outcome
+	err     error
+}
+
+// tell tells each keeper what became of its changes, in one turn.
+func tell(all []verdict) {
+	var keepers []*keeper // in the order of their first changes
+	told := make(map[*keeper][]verdict)
+	for _, v := range all {
+		if told[v.keeper] == nil {
+			keepers = append(keepers, v.keeper)
+		}
+		told[v.keeper] = append(told[v.keeper], v)
+	}
+	for _, k := range keepers {
+		k.runner.Post(func() {
+			for _, v := range told[k] {
+				k.told(v.entity, v.Change, v.outcome, v.err)
+			}
+		})
+	}
 }
 
 // close ends the gathering.
