@@ -1,7 +1,6 @@
 package persist
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -84,7 +83,7 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 		c.ask(keeperOf(t), NumberLoad, m, until, func(body []byte, err error) {
 			var got loaded
 			if err == nil {
-				err = json.Unmarshal(body, &got)
+				err = decoded(body, &got)
 			}
 			if err != nil {
 				c.mayForget(t, fence, err)
@@ -127,7 +126,7 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 	c.ask(keeperOf(t), NumberClaim, m, until, func(body []byte, err error) {
 		var got claimed
 		if err == nil {
-			err = json.Unmarshal(body, &got)
+			err = decoded(body, &got)
 		}
 		c.settle(fresh, got.Fence, err)
 	})

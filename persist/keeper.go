@@ -1,7 +1,6 @@
 package persist
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -317,15 +316,16 @@ func (k *keeper) after(d time.Duration, f func()) {
 
 // answer answers with a result; nil is the empty one.
 func (k *keeper) answer(e *actors.Envelope, result any) {
-	var body []byte
-	if result != nil {
-		var err error
-		if body, err = json.Marshal(result); err != nil {
-			k.refuse(e, actors.Internal, err.Error())
-			return
-		}
+	if result == nil {
+		k.reply(e, e.Answer(e.Number, wire.JSON, nil))
+		return
 	}
-	k.reply(e, e.Answer(e.Number, wire.JSON, body))
+	codec, body, err := encoded(result)
+	if err != nil {
+		k.refuse(e, actors.Internal, err.Error())
+		return
+	}
+	k.reply(e, e.Answer(e.Number, codec, body))
 }
 
 func (k *keeper) refuse(e *actors.Envelope, c actors.Code, text string) {

@@ -8,8 +8,8 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// Numbers of the messages between game nodes and keepers: 20 to 29 of the runtime's. All travel as
-// JSON. An answer has its request's number, and is empty but for claimed and loaded.
+// Numbers of the messages between game nodes and keepers: 20 to 29 of the runtime's. An answer has its request's
+// number, and is empty but for claimed and loaded.
 const (
 	NumberClaim = 20 // claim -> claimed
 	NumberLoad  = 21 // load -> loaded
@@ -32,39 +32,62 @@ type claimed struct {
 
 // A load asks for an entity.
 type load struct {
-	Kind  actors.KindName `json:"kind"`
-	ID    string          `json:"id"`
-	Fence uint64          `json:"fence"`
+	Kind  actors.KindName
+	ID    string
+	Fence uint64
 }
 
 // A loaded is an entity as it is, what is pending included.
 type loaded struct {
-	Version uint64                     `json:"version"`
-	Cells   json.RawMessage            `json:"cells,omitempty"`
-	Parts   map[string]json.RawMessage `json:"parts,omitempty"`
-	Box     json.RawMessage            `json:"box,omitempty"`
+	Version uint64
+	Cells   json.RawMessage
+	Parts   map[string]json.RawMessage
+	Box     json.RawMessage
 }
 
 // A save asks to write a change of an entity.
 type save struct {
-	Kind    actors.KindName            `json:"kind"`
-	ID      string                     `json:"id"`
-	Fence   uint64                     `json:"fence"`
-	Holder  uint64                     `json:"holder"`
-	Version uint64                     `json:"version"`
-	Cells   json.RawMessage            `json:"cells"`
-	Parts   map[string]json.RawMessage `json:"parts,omitempty"` // null deletes
-	Box     json.RawMessage            `json:"box,omitempty"`
-	DueAt   int64                      `json:"due_at,omitempty"`
-	Commit  bool                       `json:"commit,omitempty"`
-	Again   bool                       `json:"again,omitempty"` // sent before, and no outcome was heard
+	Kind    actors.KindName
+	ID      string
+	Fence   uint64
+	Holder  uint64
+	Version uint64
+	Cells   json.RawMessage
+	Parts   map[string]json.RawMessage // null deletes
+	Box     json.RawMessage
+	DueAt   int64
+	Commit  bool
+	Again   bool // sent before, and no outcome was heard
 }
 
 func (s *save) ref() actors.Ref { return s.Kind.Ref(s.ID) }
 
-// read decodes a message's body.
+// An encoder has an encoding of its own; all other messages travel as JSON.
+type encoder interface {
+	encode() []byte
+	decode([]byte) error
+}
+
+// encoded is a message's body and how it is written.
+func encoded(msg any) (wire.Codec, []byte, error) {
+	if m, ok := msg.(encoder); ok {
+		return wire.Proto, m.encode(), nil
+	}
+	body, err := json.Marshal(msg)
+	return wire.JSON, body, err
+}
+
+// decoded reads a body into a message.
+func decoded(body []byte, into any) error {
+	if m, ok := into.(encoder); ok {
+		return m.decode(body)
+	}
+	return json.Unmarshal(body, into)
+}
+
+// read decodes a request's body.
 func read(e *actors.Envelope, into any) error {
-	if err := json.Unmarshal(e.Body, into); err != nil {
+	if err := decoded(e.Body, into); err != nil {
 		return actors.BadBody.Refuse("number %d: %v", e.Number, err)
 	}
 	return nil
@@ -72,12 +95,11 @@ func read(e *actors.Envelope, into any) error {
 
 // request makes the envelope of a message to the keeper of a shard.
 func request(keeper actors.Ref, number uint32, msg any) (*actors.Envelope, error) {
-	body, err := json.Marshal(msg)
+	codec, body, err := encoded(msg)
 	if err != nil {
 		return nil, fmt.Errorf("persist: encode a request: %w", err)
 	}
-	return &actors.Envelope{Type: actors.Message, To: keeper, Number: number, Codec: wire.JSON,
-		Body: body}, nil
+	return &actors.Envelope{Type: actors.Message, To: keeper, Number: number, Codec: codec, Body: body}, nil
 }
 
 // isNull: a raw message of null stands for a deleted part.

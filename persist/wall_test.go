@@ -124,37 +124,50 @@ func saveNow(c *persist.Client, ref actors.Ref, change actors.Change) (err error
 	return err
 }
 
+// While statements are under way, here until all have sent something, the next one's commits gather.
 func TestManyEntitiesAtOnceShareStatements(t *testing.T) {
 	t.Parallel()
 	db, err := persist.OpenSQLite(filepath.Join(t.TempDir(), "firefly.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive, client := production(t, db)
+	held := &dam{Database: db}
+	archive, client := production(t, held)
 	const committers, each = 64, 20
-	var all sync.WaitGroup
-	for i := range committers {
-		all.Go(func() {
-			ref := hero.Ref(fmt.Sprint(i))
-			s, err := loadNow(client, ref)
-			for v := s.Version + 1; v <= each && err == nil; v++ {
-				err = saveSoon(client, ref, actors.Change{Version: v, Fence: s.Fence,
-					Commit: true, Cells: fmt.Appendf(nil, `{"v":%d}`, v)}, new(atomic.Int64))
-			}
-			if err == nil {
-				s, err = loadNow(client, ref)
-			}
-			if err != nil || s.Version != each || string(s.Cells) != fmt.Sprintf(`{"v":%d}`, each) {
-				t.Errorf("%s: %s@%d, %v", ref, s.Cells, s.Version, err)
-			}
-		})
+	commit := func(ref actors.Ref, version, fence uint64) {
+		if err := saveSoon(client, ref, actors.Change{Version: version, Fence: fence, Commit: true,
+			Cells: fmt.Appendf(nil, `{"v":%d}`, version)}, new(atomic.Int64)); err != nil {
+			t.Errorf("%s: %v", ref, err)
+		}
 	}
-	all.Wait()
-	r := archive.Report()
-	if r.Statements*4 > committers*each {
-		t.Errorf("%d commits took %d statements", committers*each, r.Statements)
+	fences := make([]uint64, committers)
+	for i := range fences {
+		s, err := loadNow(client, hero.Ref(fmt.Sprint(i)))
+		if fences[i] = s.Fence; err != nil {
+			t.Fatal(err)
+		}
 	}
-	if r.Rows != 0 || r.Bytes != 0 || r.Oldest != 0 {
+	for v := uint64(1); v <= each; v++ {
+		before := archive.Report().Statements
+		held.gate.Lock()
+		var all sync.WaitGroup
+		for i, fence := range fences {
+			all.Go(func() { commit(hero.Ref(fmt.Sprint(i)), v, fence) })
+		}
+		until(t, "all to be pending", func() bool { return archive.Report().Rows == committers })
+		held.gate.Unlock()
+		all.Wait()
+		if n := archive.Report().Statements - before; n > committers/4 {
+			t.Errorf("%d commits at once took %d statements", committers, n)
+		}
+	}
+	for i := range fences {
+		s, err := loadNow(client, hero.Ref(fmt.Sprint(i)))
+		if err != nil || s.Version != each || string(s.Cells) != fmt.Sprintf(`{"v":%d}`, each) {
+			t.Errorf("%d: %s@%d, %v", i, s.Cells, s.Version, err)
+		}
+	}
+	if r := archive.Report(); r.Rows != 0 || r.Bytes != 0 || r.Oldest != 0 {
 		t.Errorf("all is durable, but the report says %+v", r)
 	}
 }
