@@ -172,10 +172,10 @@ func TestAPromiseIsKeptThoughAllWasDownAtTheTime(t *testing.T) {
 	t.Parallel()
 	w := replay.NewWorld(t, bank)
 	ann := accountKind.Ref("ann")
-	w.Tell(ann, &promise{time.Hour, 1})
+	w.Tell(ann, &promise{10 * time.Minute, 1})
 	w.Advance(time.Minute)
 	w.Tell(ann, &rest{})
-	w.Advance(58*time.Minute + 55*time.Second)
+	w.Advance(8*time.Minute + 55*time.Second)
 	for _, node := range []string{"persist-1", "game-1", "game-2"} {
 		w.Crash(node)
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestWhateverGoesWrongNothingIsLostDoubledOrOvertaken(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(20) {
+	for seed := range seeds(10) {
 		d := newDay(t, seed, nil)
 		d.hour(200, (*day).any)
 		d.end()
@@ -211,7 +211,7 @@ func TestACommitThatLosesAgainstOthersIsTriedAgain(t *testing.T) {
 
 func TestACommitOfUnknownOutcomeIsMadeOnceOrNotAtAllAndUndoesNothingLater(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(30) {
+	for seed := range seeds(12) {
 		d := newDay(t, seed, nil)
 		y := d.traders[0]
 		for n := 1; n <= 6; n++ {
