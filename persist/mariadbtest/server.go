@@ -158,6 +158,15 @@ func (s *Server) signal(sig os.Signal) {
 	}
 }
 
+// Pin lets the server compute on these CPUs only, as in "0" or "0-3".
+func (s *Server) Pin(cpus string) error {
+	pid := strconv.Itoa(s.process.Process.Pid)
+	if out, err := exec.Command("taskset", "-a", "-p", "-c", cpus, pid).CombinedOutput(); err != nil {
+		return fmt.Errorf("mariadbtest: pin the server to CPU %s: %w\n%s", cpus, err, out)
+	}
+	return nil
+}
+
 // CPU is how long the server has been computing since it was started, in steps of 10 ms.
 func (s *Server) CPU() time.Duration {
 	s.t.Helper()
