@@ -10,21 +10,25 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-// partOverhead is what a pending part costs besides its bytes.
-const partOverhead = 96
+// What is pending costs besides its bytes, as BenchmarkMemory measures it: an entity with its part ”, its place at the
+// writers and who waits for it, and each other part.
+const (
+	entityOverhead = 1800
+	partOverhead   = 300
+)
 
 // An entity is what a keeper holds of one that is not clean: its parts that are not yet durable,
 // the newest of each, and who waits. It is forgotten when nothing is left of that.
 type entity struct {
 	ref      actors.Ref
-	parts    map[string]Part // pending, by name; all under the same owner
-	owner    Fence           // newest that a change came from, or that took it over
-	bytes    int             // of the parts
-	waiting  []waiter        // for changes to be durable, oldest first
-	shown    uint64          // version at which a load was answered with what is pending; 0: none was
-	under    map[string]Part // of what is pending as it was shown: the parts that newer ones lie over
-	isUnsure bool            // it may be in the store already
-	refusals int             // how often in a row the store has refused what was shown
+	parts    map[string]*Part // pending, by name; all under the same owner
+	owner    Fence            // newest that a change came from, or that took it over
+	bytes    int              // of the parts
+	waiting  []waiter         // for changes to be durable, oldest first
+	shown    uint64           // version at which a load was answered with what is pending; 0: none was
+	under    map[string]*Part // of what is pending as it was shown: the parts that newer ones lie over
+	isUnsure bool             // it may be in the store already
+	refusals int              // how often in a row the store has refused what was shown
 	parcel   *parcel
 	loads    []*actors.Envelope // that wait for the store; not empty: it is being read
 	since    int64              // Unix nanoseconds; see age.go
@@ -34,13 +38,21 @@ type entity struct {
 
 func (e *entity) rows() int { return len(e.parts) }
 
+// version is the one that is pending; 0: none is.
+func (e *entity) version() uint64 {
+	if whole := e.parts[""]; whole != nil {
+		return whole.Version
+	}
+	return 0
+}
+
 // undoable reports whether whoever waits may be told that what is pending will not be written.
 func (e *entity) undoable() bool {
-	return e.urgent() && !e.isUnsure && e.parts[""].Version > e.shown
+	return e.urgent() && !e.isUnsure && e.version() > e.shown
 }
 
 // partsOf lists what a save writes.
-func partsOf(m *save) []Part {
+func partsOf(m *save) []*Part {
 	cells := m.Cells
 	if isNull(cells) {
 		cells = json.RawMessage("{}")
@@ -49,18 +61,26 @@ func partsOf(m *save) []Part {
 	if isNull(box) {
 		box = nil
 	}
-	parts := append(make([]Part, 0, len(m.Parts)+1),
-		Part{Version: m.Version, Data: cells, Box: box, DueAt: m.DueAt})
+	parts := append(make([]*Part, 0, len(m.Parts)+1),
+		&Part{Version: m.Version, Data: cells, Box: box, DueAt: m.DueAt})
 	for name, data := range m.Parts {
 		if isNull(data) {
 			data = nil
 		}
-		parts = append(parts, Part{Name: name, Version: m.Version, Data: data})
+		parts = append(parts, &Part{Name: name, Version: m.Version, Data: data})
 	}
 	return parts
 }
 
-func partBytes(p Part) int { return len(p.Name) + len(p.Data) + len(p.Box) + partOverhead }
+// held is what a pending part costs.
+func (p *Part) held() int {
+	if p.Name == "" {
+		return p.bytes() + entityOverhead
+	}
+	return p.bytes() + partOverhead
+}
+
+func (p *Part) bytes() int { return len(p.Name) + len(p.Data) + len(p.Box) }
 
 // save takes a change on: it is kept until the store has it, or the sender was told otherwise.
 func (k *keeper) save(env *actors.Envelope, m *save) {
@@ -102,7 +122,7 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		return
 	}
 	e.isUnsure = e.isUnsure || m.Again
-	if p, ok := e.parts[""]; !ok || m.Version > p.Version { // else it is the same again, or one that was overtaken
+	if m.Version > e.version() { // else it is the same again, or one that was overtaken
 		k.merge(e, parts)
 	}
 	if k.hand(e) != parcelFree {
@@ -116,27 +136,27 @@ func (k *keeper) entity(ref actors.Ref) *entity {
 	if e != nil {
 		return e
 	}
-	e = &entity{ref: ref, parts: make(map[string]Part)}
+	e = &entity{ref: ref, parts: make(map[string]*Part)}
 	e.parcel = &parcel{kind: ref.Kind, role: k.archive.o.Kinds[ref.Kind], keeper: k, entity: e}
 	k.entities[ref] = e
 	return e
 }
 
 // growth is by how much merging the parts would let grow what is pending.
-func (k *keeper) growth(e *entity, parts []Part) (rows, bytes int) {
+func (k *keeper) growth(e *entity, parts []*Part) (rows, bytes int) {
 	for _, p := range parts {
-		rows, bytes = rows+1, bytes+partBytes(p)
+		rows, bytes = rows+1, bytes+p.held()
 		if e == nil {
 			continue
 		}
 		if old, ok := e.parts[p.Name]; ok && old.Version > e.shown {
-			rows, bytes = rows-1, bytes-partBytes(old)
+			rows, bytes = rows-1, bytes-old.held()
 		}
 	}
 	return rows, bytes
 }
 
-func (k *keeper) merge(e *entity, parts []Part) {
+func (k *keeper) merge(e *entity, parts []*Part) {
 	wasClean := len(e.parts) == 0
 	for _, p := range parts {
 		old, ok := e.parts[p.Name]
@@ -145,14 +165,14 @@ func (k *keeper) merge(e *entity, parts []Part) {
 			continue
 		case ok && old.Version <= e.shown:
 			if e.under == nil {
-				e.under = make(map[string]Part)
+				e.under = make(map[string]*Part)
 			}
 			e.under[p.Name] = old
-			k.count(e, 1, partBytes(p))
+			k.count(e, 1, p.held())
 		case ok:
-			k.count(e, 0, partBytes(p)-partBytes(old))
+			k.count(e, 0, p.held()-old.held())
 		default:
-			k.count(e, 1, partBytes(p))
+			k.count(e, 1, p.held())
 		}
 		e.parts[p.Name] = p
 	}
@@ -179,12 +199,13 @@ func (k *keeper) hand(e *entity) (before parcelState) {
 	}
 	c := Change{ID: e.ref.ID, Shard: k.shard, Owner: e.owner, Keeper: k.fence,
 		Parts: make([]Part, 0, len(e.parts))}
+	bytes := 0
 	for _, p := range e.parts {
-		c.Parts = append(c.Parts, p)
+		c.Parts, bytes = append(c.Parts, *p), bytes+p.bytes()
 	}
 	slices.SortFunc(c.Parts, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
 	urgent := e.urgent()
-	before = k.archive.writers.put(e.parcel, c, e.bytes, k.stopped != nil || urgent, e.undoable())
+	before = k.archive.writers.put(e.parcel, c, bytes, k.stopped != nil || urgent, e.undoable())
 	if before != parcelTaken {
 		e.handed = k.archive.o.Clock.Now().UnixNano()
 	}
@@ -224,15 +245,15 @@ func (k *keeper) told(e *entity, c Change, o Outcome, err error) {
 func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
 	wasClean := e.rows() == 0
 	for _, p := range parts {
-		now, ok := e.parts[p.Name]
-		if ok && !newer(e.owner.Epoch, now.Version, epoch, p.Version) {
-			k.count(e, -1, -partBytes(now))
+		now := e.parts[p.Name]
+		if now != nil && !newer(e.owner.Epoch, now.Version, epoch, p.Version) {
+			k.count(e, -1, -now.held())
 			delete(e.parts, p.Name)
 		}
 	}
 	for name, p := range e.under {
 		if !newer(e.owner.Epoch, p.Version, epoch, version) {
-			k.count(e, -1, -partBytes(p))
+			k.count(e, -1, -p.held())
 			delete(e.under, name)
 		}
 	}
@@ -317,7 +338,7 @@ func (k *keeper) verified(e *entity, refused error, stored []Part, err error) {
 	var durable []Part
 	for _, p := range e.parts {
 		if p.Version <= at.Version {
-			durable = append(durable, p)
+			durable = append(durable, *p)
 		}
 	}
 	if len(durable) > 0 {

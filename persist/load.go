@@ -106,7 +106,7 @@ func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
 		over.parts = make(map[string]json.RawMessage)
 	}
 	for _, p := range e.parts {
-		over.apply([]Part{p})
+		over.apply([]Part{*p})
 	}
 	k.answer(env, &loaded{Version: over.version, Cells: over.cells, Parts: over.parts,
 		Box: over.box})

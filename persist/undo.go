@@ -17,10 +17,10 @@ const (
 // not given up any more, whatever comes on top of it.
 func (k *keeper) show(e *entity) {
 	for name, p := range e.under {
-		k.count(e, -1, -partBytes(p))
+		k.count(e, -1, -p.held())
 		delete(e.under, name)
 	}
-	e.shown = e.parts[""].Version
+	e.shown = e.version()
 }
 
 // withdraw gives up what came from an owner that is none any more.
@@ -35,7 +35,7 @@ func (k *keeper) withdraw(e *entity) {
 // without it; if the store refuses that too, it is kept nevertheless, and tried again from time to
 // time, until an operator has seen to it or the keeper stops.
 func (k *keeper) setAside(e *entity, err error) {
-	isNews := e.parts[""].Version > e.shown
+	isNews := e.version() > e.shown
 	if isNews || e.refusals == 0 {
 		k.archive.counters.aside.Add(1)
 		k.archive.o.Log.Error("the store refuses a change; it stays with its entity",
@@ -87,7 +87,7 @@ func (k *keeper) undo(e *entity, c actors.Code, text string) {
 		if p.Version <= e.shown {
 			continue
 		}
-		k.count(e, -1, -partBytes(p))
+		k.count(e, -1, -p.held())
 		delete(e.parts, name)
 		if old, ok := e.under[name]; ok {
 			e.parts[name] = old

@@ -31,6 +31,9 @@ func (k *keeper) wait(e *entity, w waiter) bool {
 		return w.envelope.Deadline != 0 && w.envelope.Deadline < now
 	})
 	if w.envelope.Request != 0 && len(e.waiting) < maxWaiters {
+		header := *w.envelope
+		header.Body = nil // what it asked for is pending, and need not be there twice
+		w.envelope = &header
 		e.waiting = append(e.waiting, w)
 		return true
 	}
