@@ -157,3 +157,38 @@ func TestAnEntityOfManyBytesHasAStatementOfItsOwn(t *testing.T) {
 		is(t, g.load("giant"), `{}@1 b/1=`+text(9000)+` b/2=`+text(9000))
 	})
 }
+
+// TestWhoeverWaitsInACommitComesFirst puts commits behind a long queue of what nobody waits for. Each takes part in the
+// next statement, and yet the queue goes on, however many commits there are.
+func TestWhoeverWaitsInACommitComesFirst(t *testing.T) {
+	onBoth(t, persist.Limits{Writers: 1, BatchRows: 2}, func(t *testing.T, w *world) {
+		g := w.game(gameA, 1)
+		g.load("ann")
+		commits := 0
+		w.moods.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) ([]persist.Outcome, error) {
+			if commits == 0 {
+				for i := range 4 {
+					g.save(fmt.Sprint("later", i), 1, false, `{}`)
+				}
+			}
+			for range 2 { // as many as a statement holds
+				if commits++; commits <= 12 {
+					g.save(fmt.Sprint("commit", commits), 1, true, `{}`)
+				}
+			}
+			w.settle()
+			return write()
+		}
+		g.save("first", 1, true, `{}`)
+		w.advance(time.Second)
+		var order []string
+		for _, b := range w.moods.batches {
+			for _, c := range b.Changes {
+				order = append(order, strings.TrimRight(c.ID, "0123456789"))
+			}
+		}
+		is(t, strings.Join(order, " "), "first commit commit commit commit later later commit commit commit commit"+
+			" commit commit later later commit commit")
+		is(t, w.archive.Report().Rows, 0)
+	})
+}
