@@ -29,7 +29,7 @@ var behaviours = []string{"modules/", "sample/"}
 
 // Reflection is for start-up: types and tags.
 var reflection = []string{
-	"actors/wire/", "actors/kind.go", "actors/props.go", "actors/cell.go", "actors/row.go",
+	"actors/wire/", "actors/kind.go", "actors/props.go", "actors/cell.go", "actors/row.go", "actors/scale.go",
 	"actors/index.go", "actors/bulk.go",
 	"actors/turn.go",   // the type of an event, to find its listeners
 	"actors/entity.go", // the same for the runtime's own events

@@ -76,7 +76,9 @@ func (n *entity) unbind(m *Unbound) {
 
 // regroup changes the runtime's groups in a turn that always stands.
 func (n *entity) regroup(name string, change func()) {
-	n.run(n.newTurn(0, name), func() (any, error) { change(); return done, nil })
+	t := n.newTurn(0, name)
+	t.own = true
+	n.run(t, func() (any, error) { change(); return done, nil })
 }
 
 // dismiss takes sessions out of every group.

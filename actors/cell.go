@@ -24,6 +24,12 @@ type slot interface {
 	peek() any // a copy of the contents
 	undoable
 	image(p *Patch) error // all of the contents
+
+	// What a change of the entity would hold of the cell, in bytes: estimate is quick and never too low, measure is
+	// what it is, and measureTurn is that of a change in which the turn under way is alone.
+	estimate(n *entity) int
+	measure(n *entity) int
+	measureTurn(n *entity) int
 }
 
 // A Cell is one value of an entity's state. Its contents live between turns; T is flat, so that a copy shares nothing.
@@ -40,6 +46,7 @@ type Cell[T any] struct {
 	wasDirty bool // dirty when the turn began to edit
 	given    bool // was dirty when last collected, not confirmed yet
 	redactor *wire.Redactor
+	scale    scale
 }
 
 // State declares a stored cell: loaded before the first message, written behind, durable after Commit. T must be flat:
@@ -54,7 +61,7 @@ func Carry[T any](p *Props, cell string) *Cell[T] { return newCell[T](p, cell, f
 
 func newCell[T any](p *Props, name string, stored bool, steps []Migration) *Cell[T] {
 	c := &Cell[T]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
-		redactor: p.redactor(name, reflect.TypeFor[T]())}
+		redactor: p.redactor(name, reflect.TypeFor[T]()), scale: p.scale(name, stored, reflect.TypeFor[T]())}
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[T]())
 		p.checkSteps(name, steps)

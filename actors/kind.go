@@ -128,6 +128,7 @@ type table struct {
 	handlers  int
 	cells     map[string]bool
 	redactors map[string]*wire.Redactor // by cell
+	scales    map[string]scale          // of stored cells, by name
 	forms     map[string]storedForm     // of stored cells, by name
 	indexes   []Index
 	stored    bool
@@ -144,7 +145,7 @@ type entry struct {
 func newTable(k KindName, messages wire.Catalogue) *table {
 	return &table{kind: k, messages: messages, byNumber: map[uint32]*entry{},
 		byType: map[reflect.Type]*entry{}, cells: map[string]bool{}, redactors: map[string]*wire.Redactor{},
-		forms: map[string]storedForm{}}
+		scales: map[string]scale{}, forms: map[string]storedForm{}}
 }
 
 // declare adds the next handler, for messages of type m (a pointer) with results of type r (nil: none).

@@ -76,6 +76,14 @@ func (p *Props) redactor(cell string, t reflect.Type) *wire.Redactor {
 	return p.kind.table.redactors[cell]
 }
 
+// scale knows how long a stored cell's contents may be: it is made once, when the kind is probed.
+func (p *Props) scale(cell string, stored bool, t reflect.Type) scale {
+	if p.probing && stored && sharing(t) == "" {
+		p.table.scales[cell] = scaleOf(t)
+	}
+	return p.kind.table.scales[cell]
+}
+
 // turn is the turn under way; a cell that is touched outside of one is a programmer's error.
 func (p *Props) turn(cell string) *turn {
 	if p.entity == nil || p.entity.turn == nil {

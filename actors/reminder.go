@@ -150,7 +150,7 @@ func (n *entity) remind() {
 
 // errand handles a message that is settled in the box by the turn that handles it: finish notes it, with the code if
 // the turn refuses, because that is final. Again is what becomes of it if the turn commits in vain. It reports whether
-// the message was settled; a failure does not settle it.
+// the message was settled; a failure does not settle it, nor that the store is behind.
 func (n *entity) errand(known *entry, e *Envelope, finish func(refused Code), again func()) (settled bool) {
 	t := n.newTurn(e.Number, known.line.Name)
 	t.from, t.errand, t.again = e.From, finish, again
@@ -159,6 +159,10 @@ func (n *entity) errand(known *entry, e *Envelope, finish func(refused Code), ag
 	case !readable:
 		n.sys.o.Log.Error("durable message or reminder cannot be read; it comes again", "actor", n.ref.String(),
 			"number", e.Number, "name", known.line.Name, "error", refusal.Error())
+		return false
+	case t.early:
+		n.sys.o.Log.Warn("durable message or reminder comes again when the store has what waits", "actor",
+			n.ref.String(), "number", e.Number, "name", known.line.Name)
 		return false
 	case v == Declined:
 		n.sys.o.Log.Info("durable message or reminder refused", "actor", n.ref.String(), "number", e.Number,

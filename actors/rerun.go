@@ -59,7 +59,7 @@ func NewRerun(o RerunOptions, i *Image) (r *Rerun, err error) {
 func (r *Rerun) restore(i *Image) error {
 	n := r.entity
 	n.seed, n.turns, n.posed, n.last = i.Seed, i.Turns, i.Asked, time.Unix(0, i.At).UTC()
-	n.active, n.fresh, n.cold, n.trace = true, true, i.Cold, r
+	n.active, n.fresh, n.cold, n.trace, n.rerun = true, true, i.Cold, r, true
 	known := map[string]bool{}
 	var errs []error
 	for _, c := range n.props.cells {

@@ -38,7 +38,13 @@ type Map[K cmp.Ordered, V any] struct {
 	dirty   map[K]bool // changed since last collected
 	given   map[K]bool // collected, not confirmed
 
+	// Bounds of the rows in dirty and given, in bytes, with their keys: what this turn has changed, what others have,
+	// and what was collected. Sizes are those that have been measured, and not changed since.
+	edited, waiting, sent int
+	sizes                 map[K]int
+
 	redactor *wire.Redactor
+	scale    scale
 }
 
 // A rowBefore is a row as it was before one change of the turn.
@@ -63,7 +69,7 @@ func newMap[K cmp.Ordered, V any](p *Props, name string, stored bool, steps []Mi
 	m := &Map[K, V]{p: p, name: name, stored: stored, steps: steps, version: currentVersion(steps),
 		textual: reflect.TypeFor[K]().Kind() == reflect.String,
 		rows:    map[K]V{}, dirty: map[K]bool{}, given: map[K]bool{},
-		redactor: p.redactor(name, reflect.TypeFor[V]())}
+		redactor: p.redactor(name, reflect.TypeFor[V]()), scale: p.scale(name, stored, reflect.TypeFor[V]())}
 	if p.probing {
 		p.checkFlat(name, reflect.TypeFor[V]())
 		p.checkSteps(name, steps)
@@ -108,6 +114,9 @@ func (m *Map[K, V]) Set(k K, v V) {
 		m.keys = nil
 	}
 	m.rows[k] = v
+	if m.stored {
+		m.edited += m.scale.most(unsafe.Pointer(&v))
+	}
 }
 
 // Delete removes a row, if there is one.
@@ -155,6 +164,8 @@ func (m *Map[K, V]) remember(k K) bool {
 	m.log = append(m.log, rowBefore[K, V]{k, v, had, m.dirty[k]})
 	if m.stored {
 		m.dirty[k] = true
+		m.edited += len(m.name) + m.keyBytes(k) + versionBytes
+		delete(m.sizes, k)
 	}
 	return had
 }
@@ -173,12 +184,14 @@ func (m *Map[K, V]) undo() {
 		if !b.dirty {
 			delete(m.dirty, b.key)
 		}
+		delete(m.sizes, b.key)
 	}
-	m.keys = nil
+	m.keys, m.edited = nil, 0
 	m.keep()
 }
 
 func (m *Map[K, V]) keep() {
+	m.waiting, m.edited = m.waiting+m.edited, 0
 	clear(m.log)
 	m.log, m.touched = m.log[:0], false
 }
@@ -186,6 +199,7 @@ func (m *Map[K, V]) keep() {
 func (m *Map[K, V]) adopt(old slot) {
 	o := old.(*Map[K, V])
 	m.rows, m.dirty, m.given = o.rows, o.dirty, o.given
+	m.waiting, m.sent, m.sizes = o.waiting, o.sent, o.sizes
 }
 
 func (m *Map[K, V]) load(_, parts map[string]json.RawMessage) error {
@@ -212,10 +226,11 @@ func (m *Map[K, V]) load(_, parts map[string]json.RawMessage) error {
 }
 
 func (m *Map[K, V]) collect(_, parts map[string]json.RawMessage) error {
+	sent := 0
 	for k := range m.dirty {
 		part := m.name + "/" + formatKey(k)
 		v, ok := m.rows[k]
-		if !ok {
+		if sent += len(part); !ok {
 			parts[part] = nil
 			continue
 		}
@@ -224,11 +239,13 @@ func (m *Map[K, V]) collect(_, parts map[string]json.RawMessage) error {
 			return fmt.Errorf("actors: save row %s: %w", part, err)
 		}
 		parts[part] = raw
+		sent += len(raw)
 	}
 	for k := range m.dirty {
 		m.given[k] = true
 	}
 	clear(m.dirty)
+	m.sent, m.waiting, m.edited = m.sent+sent, 0, 0 // the bounds of before were wider
 	return nil
 }
 
@@ -240,9 +257,13 @@ func (m *Map[K, V]) restore() {
 		m.dirty[k] = true
 	}
 	clear(m.given)
+	m.waiting, m.sent = m.waiting+m.sent, 0
 }
 
-func (m *Map[K, V]) confirm() { clear(m.given) }
+func (m *Map[K, V]) confirm() {
+	clear(m.given)
+	m.sent, m.sizes = 0, nil
+}
 
 func (m *Map[K, V]) peek() any { return maps.Clone(m.rows) }
 

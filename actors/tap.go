@@ -66,7 +66,8 @@ type Input struct {
 	Result   json.RawMessage // of Work
 	Refusal  *Refusal
 	Session  Ref
-	Tables   any // what ctx.Tables gave to the turns of the step, if one asked
+	Tables   any   // what ctx.Tables gave to the turns of the step, if one asked
+	TooBig   []int // which turns of the step were refused because too much waited for the store with them, by index
 }
 
 // A Step is one input, and all that an entity did because of it.

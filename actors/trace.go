@@ -14,6 +14,7 @@ type tracing struct {
 	trace  Trace // nil: nobody listens
 	heard  *Step // the input under way, when somebody does
 	inside bool  // an input is under way
+	rerun  bool  // its inputs are those of a recording
 	deaf   bool  // the activation is over, and the input under way is the last to be heard
 }
 

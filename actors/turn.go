@@ -38,6 +38,8 @@ type turn struct {
 	loading   bool               // in Loaded: carried cells only, no effects
 	errand    func(refused Code) // notes in the box that its message is settled; nil: it is an ordinary one
 	again     func()             // what becomes of an errand that succeeded, but could not be written
+	own       bool               // the runtime's, which always stands
+	early     bool               // it is refused for what waits for the store, and may come again
 	over      bool
 	edits     []Edit // of the runtime's own, when somebody listens
 }

@@ -148,10 +148,14 @@ func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {
 		m.seen(c)
 	}
 	answer := func() {
-		if m.fail == nil {
+		err := m.fail
+		if size := c.Size(ref.ID); size > MaxChange && err == nil {
+			err = TooBig.Refuse("%d bytes", size)
+		}
+		if err == nil {
 			m.write(ref, c)
 		}
-		done(m.fail)
+		done(err)
 	}
 	if m.silent {
 		m.waiting = append(m.waiting, answer)

@@ -211,7 +211,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
 	m.Again = c.doubted(ref, t).version == change.Version
-	e, err := c.saveRequest(t, m)
+	e, err := c.saveRequest(t, m, change.Size(ref.ID))
 	if err != nil {
 		done(fmt.Errorf("persist: save %s: %w", ref, err))
 		return
@@ -271,15 +271,14 @@ func (c *Client) doubted(ref actors.Ref, t actors.Tenure) doubt {
 }
 
 // saveRequest makes the request, if the change is one that a store takes.
-func (c *Client) saveRequest(t actors.Tenure, m *save) (*actors.Envelope, error) {
-	bytes := len(m.Cells) + len(m.Box)
-	for name, data := range m.Parts {
-		if bytes += len(name) + len(data); len(name) > MaxPart || name == "" {
+func (c *Client) saveRequest(t actors.Tenure, m *save, bytes int) (*actors.Envelope, error) {
+	for name := range m.Parts {
+		if len(name) > MaxPart || name == "" {
 			return nil, actors.StoreRefused.Refuse("a row's name is 1 to %d bytes: %.40q...",
 				MaxPart, name)
 		}
 	}
-	if bytes > MaxChange {
+	if bytes > MaxChange { // entities see to it that none is
 		return nil, actors.TooBig.Refuse("the change is %d bytes, the bound is %d", bytes,
 			MaxChange)
 	}

@@ -134,8 +134,8 @@ func (o Outcome) String() string {
 
 // Bounds of what a Database takes; a Client refuses more before it is sent.
 const (
-	MaxPart   = 255     // bytes of a part's name: it is half of a row's key
-	MaxChange = 8 << 20 // bytes of all parts of one change
+	MaxPart   = 255              // bytes of a part's name: it is half of a row's key
+	MaxChange = actors.MaxChange // bytes of one change, by its Size
 )
 
 // maxKind bounds a kind's name, which becomes part of a table's.

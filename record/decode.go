@@ -168,6 +168,11 @@ func (c *cursor) input() Input {
 		c.torn = !c.json(in.Refusal) || c.torn
 	}
 	in.Session, in.Tables = c.ref(), c.text()
+	if there[3] {
+		for range c.count() {
+			in.TooBig = append(in.TooBig, int(c.uvarint()))
+		}
+	}
 	return in
 }
 

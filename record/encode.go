@@ -88,7 +88,7 @@ func appendStep(b []byte, stream uint64, s *Step) []byte {
 
 func appendInput(b []byte, in *Input) []byte {
 	b = append(b, byte(in.Type))
-	b = appendFlags(b, in.Envelope != nil, in.Result != nil, in.Refusal != nil)
+	b = appendFlags(b, in.Envelope != nil, in.Result != nil, in.Refusal != nil, in.TooBig != nil)
 	b = binary.AppendVarint(b, in.At)
 	b = binary.AppendUvarint(b, in.Question)
 	if in.Envelope != nil {
@@ -100,8 +100,14 @@ func appendInput(b []byte, in *Input) []byte {
 	if in.Refusal != nil {
 		b = appendJSON(b, true, in.Refusal)
 	}
-	b = appendRef(b, in.Session)
-	return appendText(b, in.Tables)
+	b = appendText(appendRef(b, in.Session), in.Tables)
+	if in.TooBig != nil {
+		b = binary.AppendUvarint(b, uint64(len(in.TooBig)))
+		for _, turn := range in.TooBig {
+			b = binary.AppendUvarint(b, uint64(turn))
+		}
+	}
+	return b
 }
 
 // appendEnvelope writes the link's form behind its length, which is known only afterwards: four bytes of it.

@@ -29,6 +29,7 @@ type Input struct {
 	Refusal  *actors.Refusal
 	Session  actors.Ref
 	Tables   string // hash of the tables that the step read; "": none
+	TooBig   []int  // which turns were refused because too much waited for the store with them, by index
 }
 
 // A Turn is what became of one turn. Its changes stand in the step's Patch.
@@ -79,7 +80,7 @@ func (m *Masking) form(e *Step, in *actors.Envelope, s *actors.Step) {
 	was := &s.Input
 	e.Before, e.Quiet = s.Before, s.Quiet
 	e.Input = Input{Type: was.Type, At: was.At, Question: was.Question, Result: was.Result, Refusal: was.Refusal,
-		Session: was.Session}
+		Session: was.Session, TooBig: was.TooBig}
 	if t, ok := was.Tables.(Tables); ok {
 		e.Input.Tables = t.Hash()
 	}

@@ -128,7 +128,7 @@ func (p *Playback) input(in record.Input) (actors.Input, error) {
 		p.edition = e
 	}
 	return actors.Input{Type: in.Type, At: in.At, Envelope: in.Envelope, Question: in.Question, Result: in.Result,
-		Refusal: in.Refusal, Session: in.Session, Tables: p.edition}, nil
+		Refusal: in.Refusal, Session: in.Session, Tables: p.edition, TooBig: in.TooBig}, nil
 }
 
 // firstEdition is what a step reads that read no tables when it was recorded: those of the first step that did, or
