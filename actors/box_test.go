@@ -12,6 +12,7 @@ import (
 
 // A sender that cannot be reached for more than an hour is told again now and then, and not at once for ever.
 func TestASenderThatIsAwayForLongIsToldAgainNowAndThen(t *testing.T) {
+	t.Parallel()
 	w := bank(t)
 	ann, bob := accountKind.Ref("ann"), accountKind.Ref("bob")
 	told := 0
@@ -107,6 +108,7 @@ func TestTheLastMessageOfAnEntityThatCommitsAndStopsLeavesWhenItIsDurable(t *tes
 
 // A reminder that is set again by the turn that it reminds of stays, also if that turn keeps a refusal.
 func TestAReminderThatIsSetAgainByATurnThatKeepsARefusalStays(t *testing.T) {
+	t.Parallel()
 	ann := accountKind.Ref("ann")
 	w := lateWorld(t, func(w *world, p *Props) {
 		v := State[vault](p, "vault")
@@ -193,6 +195,7 @@ func TestAMessageOfANumberThatIsDurableNoMoreTakesEffectOnce(t *testing.T) {
 
 // What was refused is forgotten when the sender knows it, also if there is always something else under way.
 func TestWhatWasRefusedIsForgottenThoughSomethingIsAlwaysUnderWay(t *testing.T) {
+	t.Parallel()
 	w := bank(t)
 	ann, shut := accountKind.Ref("ann"), accountKind.Ref("closed")
 	worst, first := 0, true
@@ -203,7 +206,7 @@ func TestWhatWasRefusedIsForgottenThoughSomethingIsAlwaysUnderWay(t *testing.T) 
 		}
 		return false
 	}
-	for range 300 {
+	for range 150 {
 		w.call(ann, &transfer{To: shut, Amount: 1})
 		w.advance(2 * time.Second)
 		if in := w.boxOf("closed").In[ann]; in != nil {

@@ -380,6 +380,7 @@ func TestTheBoxIsBounded(t *testing.T) {
 }
 
 func TestAReminderFiresOnceWhateverHappens(t *testing.T) {
+	t.Parallel()
 	w := bank(t)
 	ann := accountKind.Ref("ann")
 	for text, in := range map[string]time.Duration{"": time.Hour, "refuse": time.Hour, "commit": time.Hour,
@@ -465,7 +466,8 @@ func (d *disaster) arrive() {
 }
 
 func TestMoneyIsNeitherLostNorMadeWhateverHappens(t *testing.T) {
-	for seed := range seeds(6) {
+	t.Parallel()
+	for seed := range seeds(4) {
 		w := bank(t)
 		w.impure = seed > 0 // one is run again: it takes long
 		d := &disaster{w: w, luck: rand.New(rand.NewPCG(seed, 1))}

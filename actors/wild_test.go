@@ -189,7 +189,8 @@ func (s *wildling) deed(ctx Context, seed, depth int) error {
 }
 
 func TestWhateverALifeIsItIsLivedAgain(t *testing.T) {
-	for seed := range seeds(25) {
+	t.Parallel()
+	for seed := range seeds(15) {
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { wild(t, seed) }) {
 			return
 		}

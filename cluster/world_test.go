@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 	for range len(links) {
 		(<-links).Close()
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; { // remote's pause after a failed dial is 2 s
+	for deadline := time.Now().Add(time.Minute); ; { // remote's pause after a failed dial is 2 s
 		err := goleak.Find()
 		if err == nil {
 			break

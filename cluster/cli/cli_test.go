@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -38,6 +39,10 @@ func TestMain(m *testing.M) {
 		Main(closet(1))
 	case "closet2":
 		Main(closet(2))
+	}
+	// most of them wait for processes, which start one after another
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -309,7 +314,7 @@ func (p *place) begin(args ...string) *program {
 func (g *program) prints(text string) string {
 	g.t.Helper()
 	var line string
-	if !inTime(20*time.Second, func() bool {
+	if !inTime(time.Minute, func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		i := slices.IndexFunc(g.printed, func(l string) bool { return strings.Contains(l, text) })
@@ -318,7 +323,7 @@ func (g *program) prints(text string) string {
 		}
 		return i >= 0
 	}) {
-		g.t.Fatalf("no line with %s in 20 s; printed:\n%s\nnoted:\n%s", text, g.text(), strings.Join(g.notes(), "\n"))
+		g.t.Fatalf("no line with %s in a minute; printed:\n%s\nnoted:\n%s", text, g.text(), strings.Join(g.notes(), "\n"))
 	}
 	return line
 }
@@ -333,7 +338,7 @@ func (g *program) ends(s ...os.Signal) int {
 	}
 	select {
 	case <-g.read:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		g.t.Fatalf("still running; printed:\n%s", g.text())
 	}
 	g.command.Wait()

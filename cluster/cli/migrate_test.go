@@ -120,7 +120,7 @@ func TestAStartEndsIfANodeFindsTheStoreBehind(t *testing.T) {
 	}
 	up.prints("make table state_room")
 	p.misbehave("persist-1", "") // and back
-	p.within(20*time.Second, "persist-1 to come back", func() bool { return p.pid("persist-1") > 0 })
+	p.within(time.Minute, "persist-1 to come back", func() bool { return p.pid("persist-1") > 0 })
 	if code := up.ends(os.Interrupt); code != exitOK {
 		t.Errorf("exit code %d:\n%s", code, up.text())
 	}
@@ -217,7 +217,7 @@ func migratesStates(p *place, driver, source string) {
 	}
 	p.as = "closet2"
 	first := p.begin("migrate", "--states", "--json")
-	p.within(20*time.Second, "the first rows to be migrated", func() bool { return migrated() > 0 })
+	p.within(time.Minute, "the first rows to be migrated", func() bool { return migrated() > 0 })
 	first.ends(syscall.SIGKILL)
 	before := migrated()
 	if before == 0 || before >= rows*99/100 {

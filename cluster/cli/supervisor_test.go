@@ -58,12 +58,12 @@ func TestANodeThatDiesIsCertifiedAndRestarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	up.prints("died (signal: killed), starts again in 200ms")
-	p.within(10*time.Second, "another game-1", func() bool {
+	p.within(time.Minute, "another game-1", func() bool {
 		now := p.pid("game-1")
 		return now != 0 && now != pid
 	})
 	certificate := fmt.Sprintf("dead game-1 %d", pid)
-	p.within(10*time.Second, certificate, func() bool {
+	p.within(time.Minute, certificate, func() bool {
 		return slices.Contains(p.notes(), certificate)
 	})
 	if code := up.ends(syscall.SIGTERM); code != exitOK {
@@ -153,7 +153,7 @@ func TestNodesOutliveTheirSupervisorAndTheNextOneStopsThemFirst(t *testing.T) {
 	if now := p.pid("gate-1"); now == before || now == 0 {
 		t.Errorf("gate-1 has pid %d, before %d", now, before)
 	}
-	p.within(10*time.Second, "the certificate of the dead", func() bool {
+	p.within(time.Minute, "the certificate of the dead", func() bool {
 		return slices.ContainsFunc(p.notes(), func(n string) bool {
 			return strings.HasPrefix(n, "dead game-2 ")
 		})
@@ -176,7 +176,7 @@ func TestADeathIsCertifiedByTheNextSupervisorIfTheFirstDidNotCome(t *testing.T) 
 	}
 	up := p.begin("up")
 	up.prints("ready in")
-	p.within(10*time.Second, "the certificate", func() bool {
+	p.within(time.Minute, "the certificate", func() bool {
 		return slices.Contains(p.notes(), "dead game-1 4711")
 	})
 	up.ends(os.Interrupt)

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	Patience = 30 * time.Second      // for what takes time only because the machine does other things
+	Patience = time.Minute           // for what takes time only because the machine does other things
 	LookEach = 10 * time.Millisecond // between two looks of Await
 )
 
