@@ -35,6 +35,7 @@ fuzz: ## every fuzz target for a short while
 chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kills of a real cluster's processes
 	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink' ./cluster/replay
 	FIREFLY_SEEDS=200 go test -count 1 -timeout 30m -run 'Whatever|Random|Life' ./actors
+	go test -count 1 -timeout 30m -run Sparks ./sample -rapid.checks 1000
 	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 FIREFLY_SEEDS=200 go test -count 1 -timeout 30m \
 		-run 'StoreIsAway|Takeovers|RowsLife|WhateverTheServerDoes|NoConfirmedUpdate' ./persist -rapid.checks 2000
 	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 go test -count 1 -timeout 60m -v ./sample/bank

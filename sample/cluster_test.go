@@ -141,7 +141,7 @@ http = "127.0.0.1:9480"
 	bob.leave()
 	dead := c.Kill("all")
 	c.Restarted(dead)
-	await(t, goOnWithin, "ann to come back", func() error {
+	await(t, patience, "ann to come back", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
 		defer cancel()
 		_, err := ann.login(ctx)

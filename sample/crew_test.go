@@ -28,7 +28,7 @@ const (
 	pilotPace   = 60 * time.Millisecond // between two acts
 	goOnWithin  = 10 * time.Second      // players must go on after a death
 	flushEvery  = time.Second           // as in the shipped file
-	flushJitter = time.Second           // for a machine that does other things: changes are this much older at most
+	flushJitter = 2 * time.Second       // for a machine that does other things: changes are this much older at most
 	lightPrice  = 3                     // sparks that each light costs the crew
 )
 
@@ -70,7 +70,7 @@ func (c *realCluster) fly(size int) *crew {
 			w.live(ctx, p)
 		}()
 	}
-	w.goesOn("at the beginning", time.Now())
+	w.goesOnIn(patience, "at the beginning", time.Now())
 	return w
 }
 
@@ -140,8 +140,13 @@ func (w *crew) settled(ctx context.Context, p *pilot) {
 // room, by its own player, and by the leaderboard. A newcomer shows that the store takes commits.
 func (w *crew) goesOn(what string, since time.Time) {
 	w.t.Helper()
+	w.goesOnIn(goOnWithin, what, since)
+}
+
+func (w *crew) goesOnIn(within time.Duration, what string, since time.Time) {
+	w.t.Helper()
 	for _, p := range w.pilots {
-		await(w.t, goOnWithin-time.Since(since), p.name+" to go on "+what, func() error {
+		await(w.t, within-time.Since(since), p.name+" to go on "+what, func() error {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			for _, sort := range []string{"fly", "browse", "top"} {
@@ -155,7 +160,7 @@ func (w *crew) goesOn(what string, since time.Time) {
 	w.newcomers++
 	p := w.newPilot(fmt.Sprintf("newcomer%d", w.newcomers), "1,1", false)
 	defer p.leave()
-	await(w.t, goOnWithin-time.Since(since), "a newcomer to log in "+what, func() error {
+	await(w.t, within-time.Since(since), "a newcomer to log in "+what, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 		defer cancel()
 		_, err := p.login(ctx)
@@ -324,7 +329,7 @@ func (w *crew) isRefused(what string) {
 func (w *crew) playsOn(what string, since time.Time) {
 	w.t.Helper()
 	for _, p := range w.pilots {
-		await(w.t, goOnWithin, p.name+" to play on "+what, func() error {
+		await(w.t, patience, p.name+" to play on "+what, func() error {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if !p.journal.done["fly"].After(since) {

@@ -19,8 +19,8 @@ import (
 	"github.com/fireflyrt/firefly/modules/wallet"
 )
 
-// answerWithin is more than the 5 s after which the gate answers, whatever happens behind it.
-const answerWithin = 9 * time.Second
+// answerWithin is much more than the 5 s after which the gate answers, whatever happens behind it.
+const answerWithin = 30 * time.Second
 
 // A pilot is a player over a real socket, and what it has seen and was told.
 type pilot struct {

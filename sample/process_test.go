@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 	}
 	var err error
 	if builds, err = os.MkdirTemp("", "ffb"); err != nil {
+		panic(err)
+	}
+	if err := flag.Set("rapid.checks", "15"); err != nil { // unless the command line says how many: make chaos
 		panic(err)
 	}
 	code := m.Run()

@@ -49,7 +49,7 @@ func newPrices(t *testing.T, w *crew) {
 	w.Write(file, "item,name,light,sparks\nember,Ember,1,8\nstar,Fallen Star,50,500\n")
 	fault := regexp.MustCompile(`level=(WARN|ERROR) .*prices\.csv:3:\d+`)
 	for _, name := range []string{"game-1", "game-2"} {
-		await(t, 5*time.Second, name+" to log where the table is wrong", func() error {
+		await(t, patience, name+" to log where the table is wrong", func() error {
 			if !fault.MatchString(w.Log(name)) {
 				return errors.New(clustertest.LastLines(w.Log(name), 3))
 			}
@@ -85,7 +85,7 @@ func (w *crew) sell(t *testing.T, sparks int64) {
 	t.Helper()
 	for _, p := range w.pilots {
 		wanted := fmt.Sprintf("%s to be sold an ember for %d", p.name, sparks)
-		awaitEach(t, pilotPace, 5*time.Second, wanted, func() error {
+		awaitEach(t, pilotPace, patience, wanted, func() error {
 			ember := call[*Wares](p, &Browse{}).Wares[0]
 			if ember.Sparks != sparks {
 				return fmt.Errorf("it is %+v", ember)
