@@ -159,6 +159,7 @@ type crowd struct {
 	end  context.CancelFunc
 	busy sync.WaitGroup
 
+	wentOn  time.Time // after the newest death
 	jotting []*jotter
 	writing []*customer
 	paying  []*customer
@@ -205,6 +206,7 @@ func (w *crowd) goesOn(what string, since time.Time, who ...*customer) time.Dura
 			return fmt.Errorf("the last answer was %v ago; refused: %v", time.Since(c.last), c.refused)
 		})
 	}
+	w.wentOn = time.Now()
 	return time.Since(since)
 }
 
@@ -240,8 +242,8 @@ func (w *crowd) enough(lines, transfers int) {
 		wrote, paid := sum(w.writing, sure), sum(w.paying, sure)
 		back := sum(w.paying, func(c *customer) int { return c.abroad })
 		if wrote < lines || paid < transfers || back == 0 {
-			return fmt.Errorf("there were %d of %d lines and %d of %d transfers, of which %d come back", wrote, lines, paid,
-				transfers, back)
+			return fmt.Errorf("there were %d of %d lines and %d of %d transfers, of which %d come back", wrote, lines,
+				paid, transfers, back)
 		}
 		return nil
 	})

@@ -76,9 +76,20 @@ func (r *jotter) told(kept int, more ...jotted) {
 	r.kept = append(r.kept, more...)
 }
 
-// mayLose is how old what is lost may be when a game node is killed. A busy machine may be late with the answer that was
-// timed here, with the kill, and with the flush, which is allowed what commits took at that time in addition.
+// mayLose is how old what is lost may be when a game node is killed. A busy machine may be late with the answer that
+// was timed here, with the kill, and with the flush, which is allowed what commits took at that time in addition.
 const mayLose = flushEvery + scheduling
+
+// jotted lets jotters write for so long since the last death: who is killed too early has nothing to lose that is old.
+func (w *crowd) jotted(long time.Duration) {
+	w.t.Helper()
+	clustertest.Await(w.t, long+goOnWithin, "jotters to have lines that are old", func() error {
+		if time.Since(w.wentOn) < long {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+}
 
 // lost takes what jotters have lost since it was last asked, which must not be older than bound at the time given; 0:
 // nothing may be lost.
@@ -181,6 +192,6 @@ func (w *crowd) compareJots(t *testing.T) {
 			t.Errorf("%s has written %d lines, and the store has %+v", r.name, knows, l)
 		}
 	}
-	t.Logf("the oldest that was lost of what no commit held was %v old; %v are allowed, and what a commit takes", short(w.oldest),
-		mayLose)
+	t.Logf("the oldest that was lost of what no commit held was %v old; %v are allowed, and what a commit takes",
+		short(w.oldest), mayLose)
 }

@@ -17,6 +17,7 @@ const (
 	accounts  = 1000
 	coinsEach = 100
 	transfers = 8  // that a payer makes from one account before it goes to another
+	openers   = 4  // that open a payer's accounts: commits of many at once take no longer than one
 	strangers = 20 // one transfer in so many goes to an account that is not open, and comes back
 )
 
@@ -49,7 +50,9 @@ func (w *crowd) payers(n int) bureau {
 	}
 	var opening sync.WaitGroup
 	for _, p := range all {
-		opening.Go(func() { p.open(w.ctx) })
+		for i := range openers {
+			opening.Go(func() { w.customer(fmt.Sprintf("%s.%d", p.name, i)).open(w.ctx, p.own, i, p.fault) })
+		}
 	}
 	opening.Wait()
 	for _, p := range all {
@@ -59,12 +62,13 @@ func (w *crowd) payers(n int) bureau {
 	return all
 }
 
-// open opens the payer's accounts. Nothing is killed yet.
-func (p *payer) open(ctx context.Context) {
-	for _, a := range p.own {
-		p.be(accountRef(a))
-		if _, err := request[*Book](ctx, p.customer, &Open{Coins: coinsEach}); err != nil {
-			p.fault("opening account %d: %v", a, err)
+// open opens every openers-th of a payer's accounts. Nothing is killed yet.
+func (c *customer) open(ctx context.Context, own []int, first int, fault func(string, ...any)) {
+	defer c.leave()
+	for i := first; i < len(own); i += openers {
+		c.be(accountRef(own[i]))
+		if _, err := request[*Book](ctx, c, &Open{Coins: coinsEach}); err != nil {
+			fault("opening account %d: %v", own[i], err)
 			return
 		}
 	}
