@@ -158,6 +158,16 @@ func (w *crowd) withoutStore(down time.Duration) {
 	back := time.Now()
 	w.Restarted(dead)
 	w.Restarted(another)
+	w.flushed()
+	w.t.Logf("the store had all that was written in %v without it %v after it was back", short(back.Sub(at)),
+		short(time.Since(back)))
+	w.goesOn("with the store again", time.Now())
+	w.lost("a store that was away while its keepers died", back, 0)
+}
+
+// flushed waits until the store has all that jotters know to be written.
+func (w *crowd) flushed() {
+	w.t.Helper()
 	var wanted []jotted
 	for _, r := range w.jotting {
 		r.mu.Lock()
@@ -165,7 +175,7 @@ func (w *crowd) withoutStore(down time.Duration) {
 		r.mu.Unlock()
 	}
 	for i, r := range w.jotting {
-		clustertest.Await(w.t, goOnWithin, "the store to have what "+r.name+" wrote without it", func() error {
+		clustertest.Await(w.t, goOnWithin, "the store to have what "+r.name+" wrote", func() error {
 			stored, err := w.vault.ledgers()
 			if l := stored[r.as.ID]; err == nil && (l == nil || l.page.Pencil.Last < wanted[i].line) {
 				err = fmt.Errorf("it has %+v, not line %d", l, wanted[i].line)
@@ -173,10 +183,6 @@ func (w *crowd) withoutStore(down time.Duration) {
 			return err
 		})
 	}
-	w.t.Logf("the store had all that was written in %v without it %v after it was back", short(back.Sub(at)),
-		short(time.Since(back)))
-	w.goesOn("with the store again", time.Now())
-	w.lost("a store that was away while its keepers died", back, 0)
 }
 
 // compareJots compares ledgers, when all is over and was stopped in order, with what jotters know.

@@ -15,10 +15,11 @@ import (
 	"github.com/fireflyrt/firefly/persist"
 )
 
-// stopsWithin is how long a process that was frozen may take until the last of its actors has ended, when it knows
-// that others own their shards. That is a second for those who have the machine to themselves, and all of them handle
-// nothing from the moment at which they go on.
-const stopsWithin = 30 * time.Second
+// stopsWithin is how long a process that was frozen may take, by its own log, from the first of its actors that ends
+// because others own their shards to the last. It is a second where time is virtual, and tests of actors and persist
+// hold it to that; here it shares a busy machine with its whole cluster. All of them handle nothing from the moment at
+// which they go on.
+const stopsWithin = 5 * time.Second
 
 // enoughShards is how many others must have taken over before a zombie wakes up.
 const enoughShards = 20
@@ -76,8 +77,7 @@ func (w *crowd) frozen(name string, kinds ...string) {
 	w.Signal(z, syscall.SIGCONT)
 	handled := w.handled(z)
 	w.owns(z, kinds)
-	stopped := time.Since(thawed)
-	noticed := w.noticed(z, thawed)
+	noticed, stopped := w.ended(z, thawed)
 	w.goesOn("after "+name+" has gone on", thawed)
 	w.busily(answersPerKill)
 	w.t.Logf("%s was frozen for %v; everybody went on without it within %v; when it went on, it knew after %v and had "+
@@ -128,15 +128,22 @@ func (w *crowd) owns(z node.Running, kinds []string) {
 	})
 }
 
-// noticed is how long after it went on a node first logged that it owns something no more.
-func (w *crowd) noticed(z node.Running, thawed time.Time) time.Duration {
+// ended is how long after it went on a node first logged that it owns something no more, and when it did last.
+func (w *crowd) ended(z node.Running, thawed time.Time) (first, last time.Duration) {
 	w.t.Helper()
 	for _, line := range lostLine.FindAllStringSubmatch(w.Log(z.Name), -1) {
-		if at, err := time.Parse(time.RFC3339, line[1]); err == nil && !at.Before(thawed.Truncate(time.Millisecond)) {
-			return at.Sub(thawed)
+		at, err := time.Parse(time.RFC3339, line[1])
+		if err != nil || at.Before(thawed.Truncate(time.Millisecond)) {
+			continue
+		}
+		if last = at.Sub(thawed); first == 0 {
+			first = last
 		}
 	}
-	return 0 // it was idle
+	if first == 0 {
+		w.t.Errorf("%s has ended nothing: nothing was tested", z.Name)
+	}
+	return first, last
 }
 
 // lostLine is logged for each actor that ends because others own its shard.
