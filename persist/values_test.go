@@ -45,7 +45,7 @@ func TestABatchOfAnySizeIsWritten(t *testing.T) {
 // Of very many kinds, not all have a statement that is kept on the server; all are written.
 func TestNotEveryKindHasAStatementOfItsOwn(t *testing.T) {
 	t.Parallel()
-	const kinds, bound = 150, 128
+	const kinds, bound = 200, 192
 	dsn := mariadbtest.Start(t).DSN()
 	b := &bench{T: t, db: opened(t)(persist.OpenMySQL(dsn))}
 	schema := persist.Schema{Roles: []string{"game"}, Shards: 8}
