@@ -142,8 +142,8 @@ func (p *plant) save(sent func()) {
 	}
 }
 
-// write writes as many rows as fast as the driver can: prepared statements of 256 rows, by some writers. Rows follow each
-// other by their keys if stride is 1. Entities that have changed do not: another prime makes it so.
+// write writes as many rows as fast as the driver can: prepared statements of 256 rows, by some writers. Rows follow
+// each other by their keys if stride is 1. Entities that have changed do not: another prime makes it so.
 func (p *plant) write(rows, writers, stride, version int) {
 	const each = 256
 	text := "INSERT INTO bare (id, part, shard, epoch, version, data, updated_at) VALUES " +

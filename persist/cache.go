@@ -24,6 +24,7 @@ type image struct {
 	box     json.RawMessage
 	parts   map[string]json.RawMessage
 	bytes   int64
+	weighed int64 // bytes when it was last Set; 0: it never was
 }
 
 func newImage(stored []Part) *image {
@@ -55,6 +56,8 @@ func (m *image) apply(parts []Part) {
 // shape it: a Get right after a Set misses, and a second Set of a key before the first is admitted
 // keeps the first value, though both report success. So a key is Set once, its image is held here
 // until ristretto has come to it, and what changes meanwhile changes the image in place.
+// It is Set again only when it weighs an eighth more or less, for that costs more than all else of a confirmation: the
+// cache may hold an eighth more than it has room for.
 //
 // A nil cache holds nothing.
 type cache struct {
@@ -121,10 +124,14 @@ func (c *cache) put(key string, m *image) {
 	if _, ok := c.settling[key]; ok {
 		return // changed in place
 	}
+	if change := m.bytes - m.weighed; m.weighed > 0 && -m.weighed/8 <= change && change <= m.weighed/8 {
+		return
+	}
 	if !c.kept.Set(key, m, m.bytes) {
 		c.counters.dropped.Add(1)
 		return
 	}
+	m.weighed = m.bytes
 	c.counters.kept.Add(1)
 	c.settling[key] = m
 	if !c.running {

@@ -10,6 +10,9 @@ import (
 // again when it hears nothing.
 const maxWaiters = 64
 
+// bodyKept is up to how many bytes a request's body is not worth a copy of its header.
+const bodyKept = 512
+
 // A waiter is a save that has not been answered.
 type waiter struct {
 	envelope *actors.Envelope
@@ -31,9 +34,11 @@ func (k *keeper) wait(e *entity, w waiter) bool {
 		return w.envelope.Deadline != 0 && w.envelope.Deadline < now
 	})
 	if w.envelope.Request != 0 && len(e.waiting) < maxWaiters {
-		header := *w.envelope
-		header.Body = nil // what it asked for is pending, and need not be there twice
-		w.envelope = &header
+		if len(w.envelope.Body) > bodyKept { // what it asked for is pending, and need not be there twice
+			header := *w.envelope
+			header.Body = nil
+			w.envelope = &header
+		}
 		e.waiting = append(e.waiting, w)
 		return true
 	}
