@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// TestAnOwnerThatWasFrozenStopsWithinASecondOfNoticing: whatever its entities were doing when it was frozen, and however
-// it learns that others own them now. What it learns from is the begin of that second; virtual time makes it exact.
+// TestAnOwnerThatWasFrozenStopsWithinASecondOfNoticing: whatever its entities were doing when it was frozen, and
+// however it learns that others own them now. What it learns from is the begin of that second; virtual time makes it
+// exact.
 func TestAnOwnerThatWasFrozenStopsWithinASecondOfNoticing(t *testing.T) {
 	const stopsWithin = time.Second
 	entities := []string{"idle", "dirty", "committing", "timed", "loading", "queued"}

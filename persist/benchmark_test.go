@@ -95,14 +95,15 @@ func (p *plant) apart() {
 		p.Skip(err)
 	}
 	ours := fmt.Sprintf("%d-%d", half, cpus-1)
-	if out, err := exec.Command("taskset", "-a", "-p", "-c", ours, strconv.Itoa(os.Getpid())).CombinedOutput(); err != nil {
+	self := strconv.Itoa(os.Getpid())
+	if out, err := exec.Command("taskset", "-a", "-p", "-c", ours, self).CombinedOutput(); err != nil {
 		p.Skipf("%v\n%s", err, out)
 	}
 	before := runtime.GOMAXPROCS(cpus - half)
 	p.Cleanup(func() {
 		runtime.GOMAXPROCS(before)
 		all := fmt.Sprintf("0-%d", cpus-1)
-		_ = exec.Command("taskset", "-a", "-p", "-c", all, strconv.Itoa(os.Getpid())).Run()
+		_ = exec.Command("taskset", "-a", "-p", "-c", all, self).Run()
 	})
 }
 

@@ -323,7 +323,8 @@ func (g *program) prints(text string) string {
 		}
 		return i >= 0
 	}) {
-		g.t.Fatalf("no line with %s in a minute; printed:\n%s\nnoted:\n%s", text, g.text(), strings.Join(g.notes(), "\n"))
+		g.t.Fatalf("no line with %s in a minute; printed:\n%s\nnoted:\n%s", text, g.text(),
+			strings.Join(g.notes(), "\n"))
 	}
 	return line
 }

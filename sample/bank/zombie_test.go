@@ -19,7 +19,7 @@ import (
 // because others own their shards to the last. It is a second where time is virtual, and tests of actors and persist
 // hold it to that; here it shares a busy machine with its whole cluster. All of them handle nothing from the moment at
 // which they go on.
-const stopsWithin = 5 * time.Second
+const stopsWithin = 15 * time.Second
 
 // enoughShards is how many others must have taken over before a zombie wakes up.
 const enoughShards = 20
