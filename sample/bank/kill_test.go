@@ -22,6 +22,7 @@ const (
 	answersPerKill   = 150
 	linesPerKill     = 20
 	transfersPerKill = 20
+	deedsPerKill     = 10
 )
 
 // TestNothingIsLostWhateverIsKilled kills something with -9 under load, each in its turn, FIREFLY_KILLS times.
@@ -58,6 +59,7 @@ func (b *branch) underKills(t *testing.T, targets []string, kills int) {
 	payers := w.payers(4)
 	notes := w.writers(4)
 	w.jotters(2)
+	office := w.clerks(2)
 	w.whole()
 	w.goesOn("at the beginning", time.Now())
 	longest := time.Duration(0)
@@ -81,6 +83,7 @@ func (b *branch) underKills(t *testing.T, targets []string, kills int) {
 	w.flushed() // what is younger than flush_every may be lost with those who are killed now
 	w.forget()
 	t.Run("ack ledger", func(t *testing.T) { w.compareNotes(t, notes, linesPerKill*kills) })
+	t.Run("deeds", func(t *testing.T) { office.audit(t, b.vault.deeds(t), deedsPerKill*kills) })
 	b.up.Stop()
 	t.Run("loss bound", w.compareJots)
 	if _, err := b.vault.balanced(); err != nil {

@@ -53,6 +53,8 @@ func newLedger(p *actors.Props) {
 	actors.Answer(p, l.write)
 	actors.Answer(p, l.jot)
 	actors.Answer(p, l.read)
+	actors.Answer(p, l.file)
+	actors.Answer(p, l.shred)
 }
 
 // write is in ink: Commit holds the answer until the store has the line.

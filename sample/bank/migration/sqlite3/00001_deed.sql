@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE deed (
+	id INTEGER NOT NULL PRIMARY KEY,
+	holder TEXT NOT NULL,
+	line INTEGER NOT NULL
+);
