@@ -19,7 +19,6 @@ const (
 	flushWithin  = 3 * time.Second
 	firstPause   = 50 * time.Millisecond // between tries of a load; doubles
 	longestPause = 500 * time.Millisecond
-	clocksApart  = time.Second // how far the clocks of game and persist nodes may be apart; see doubt
 )
 
 // A Requester asks actors on behalf of the runtime; actors.System is one.
@@ -44,15 +43,8 @@ type tenancy struct {
 	tenure  actors.Tenure
 	fence   uint64 // 0: not known yet
 	waiting []func(fence uint64, err error)
-	unsure  map[actors.Ref]doubt // versions that were sent and whose outcome is not known
-}
-
-// A doubt is a version that was sent and whose outcome is not known. The change may still be on its way to a keeper,
-// which takes it until its deadline. An activation that loaded before would rest on its not being there; so the next
-// one waits until no keeper takes it any more, by whichever clock.
-type doubt struct {
-	version uint64
-	until   time.Time
+	term    uint64                // the newest that a keeper has told
+	unsure  map[actors.Ref]uint64 // versions that were sent and whose outcome is not known
 }
 
 // NewClient makes the client of a game node's process. Start it before the first use.
@@ -68,18 +60,13 @@ func keeperOf(t actors.Tenure) actors.Ref { return KeeperKind.Ref(strconv.Itoa(t
 
 // Load implements actors.Store. It waits about 5 s for a keeper and a store to be there.
 func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot, error)) {
-	now := c.clock.Now()
-	if d := c.doubted(ref, t); now.Before(d.until) {
-		c.clock.AfterFunc(d.until.Sub(now), func() { c.Load(ref, t, done) })
-		return
-	}
-	until := now.Add(loadPatience)
+	until := c.clock.Now().Add(loadPatience)
 	c.fence(t, until, func(fence uint64, err error) {
 		if err != nil {
 			done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
 			return
 		}
-		m := &load{Kind: ref.Kind, ID: ref.ID, Fence: fence}
+		m := &load{Kind: ref.Kind, ID: ref.ID, Fence: fence, Anew: c.doubted(ref, t) != 0}
 		c.ask(keeperOf(t), NumberLoad, m, until, func(body []byte, err error) {
 			var got loaded
 			if err == nil {
@@ -90,7 +77,8 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 				done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
 				return
 			}
-			version := max(got.Version, c.doubted(ref, t).version) // what was sent is never used again
+			c.learn(t, got.Term)
+			version := max(got.Version, c.doubted(ref, t)) // what was sent is never used again
 			done(actors.Snapshot{Version: version, Fence: fence, Cells: got.Cells,
 				Parts: got.Parts, Box: got.Box}, nil)
 		})
@@ -128,6 +116,7 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 		if err == nil {
 			err = decoded(body, &got)
 		}
+		c.learn(t, got.Term)
 		c.settle(fresh, got.Fence, err)
 	})
 }
@@ -210,9 +199,8 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
-	m.Again = c.doubted(ref, t).version == change.Version
-	e, err := c.saveRequest(t, m, change.Size(ref.ID))
-	if err != nil {
+	m.Again = c.doubted(ref, t) == change.Version
+	if err := m.suits(change.Size(ref.ID)); err != nil {
 		done(fmt.Errorf("persist: save %s: %w", ref, err))
 		return
 	}
@@ -220,14 +208,8 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	if change.Commit {
 		within = commitWithin
 	}
-	sent := doubt{change.Version, c.clock.Now().Add(within + clocksApart)}
-	c.system.Request(e, within, func(answer *actors.Envelope) {
-		var err error
-		if answer.Type == actors.Refused {
-			err = outcome(answer.Refusal())
-		}
-		err = c.sure(ref, t, sent, err)
-		if err == nil {
+	c.send(t, m, c.clock.Now().Add(within), func(err error) {
+		if err = c.sure(ref, t, change.Version, err); err == nil {
 			done(nil)
 			return
 		}
@@ -236,9 +218,49 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	})
 }
 
+// send sends a save, and again if its keeper has begun a new term meanwhile.
+func (c *Client) send(t actors.Tenure, m *save, until time.Time, done func(error)) {
+	m.Term = max(m.Term, c.learn(t, 0))
+	e, err := request(keeperOf(t), NumberSave, m)
+	if err != nil {
+		done(err)
+		return
+	}
+	c.system.Request(e, until.Sub(c.clock.Now()), func(answer *actors.Envelope) {
+		switch {
+		case answer.Type == actors.Refused:
+			done(outcome(answer.Refusal()))
+			return
+		case len(answer.Body) == 0:
+			done(nil)
+			return
+		}
+		var got saved
+		if err := decoded(answer.Body, &got); err != nil || got.Term <= m.Term || !c.clock.Now().Before(until) {
+			done(actors.ErrUnknown.Refuse("%v in term %d, after %d: %v", e.To, got.Term, m.Term, err))
+			return
+		}
+		again := *m
+		again.Term = c.learn(t, got.Term)
+		c.send(t, &again, until, done)
+	})
+}
+
+// learn takes notice of a term, and returns the newest.
+func (c *Client) learn(t actors.Tenure, term uint64) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.tenures[fenceKey{t.Role, t.Shard}]
+	if at == nil || at.tenure != t {
+		return term
+	}
+	at.term = max(at.term, term)
+	return at.term
+}
+
 // sure remembers versions whose outcome is not known. When one of them is sent again, a refusal
 // tells of that request only: the one before may have been written.
-func (c *Client) sure(ref actors.Ref, t actors.Tenure, sent doubt, err error) error {
+func (c *Client) sure(ref actors.Ref, t actors.Tenure, sent uint64, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.tenures[fenceKey{t.Role, t.Shard}]
@@ -249,10 +271,10 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, sent doubt, err error) er
 	switch {
 	case errors.Is(err, actors.ErrUnknown):
 		if at.unsure == nil {
-			at.unsure = make(map[actors.Ref]doubt)
+			at.unsure = make(map[actors.Ref]uint64)
 		}
 		at.unsure[ref] = sent
-	case at.unsure[ref].version == sent.version && errors.As(err, &r) && mayPass(r.Code):
+	case at.unsure[ref] == sent && errors.As(err, &r) && mayPass(r.Code):
 		return actors.ErrUnknown.Refuse("%v", r)
 	default:
 		delete(at.unsure, ref)
@@ -260,29 +282,14 @@ func (c *Client) sure(ref actors.Ref, t actors.Tenure, sent doubt, err error) er
 	return err
 }
 
-// doubted is what was sent in this tenure and whose outcome is not known; the zero one if there is nothing.
-func (c *Client) doubted(ref actors.Ref, t actors.Tenure) doubt {
+// doubted is the version that was sent in this tenure and whose outcome is not known; 0 if there is none.
+func (c *Client) doubted(ref actors.Ref, t actors.Tenure) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := c.tenures[fenceKey{t.Role, t.Shard}]; at != nil && at.tenure == t {
 		return at.unsure[ref]
 	}
-	return doubt{}
-}
-
-// saveRequest makes the request, if the change is one that a store takes.
-func (c *Client) saveRequest(t actors.Tenure, m *save, bytes int) (*actors.Envelope, error) {
-	for name := range m.Parts {
-		if len(name) > MaxPart || name == "" {
-			return nil, actors.StoreRefused.Refuse("a row's name is 1 to %d bytes: %.40q...",
-				MaxPart, name)
-		}
-	}
-	if bytes > MaxChange { // entities see to it that none is
-		return nil, actors.TooBig.Refuse("the change is %d bytes, the bound is %d", bytes,
-			MaxChange)
-	}
-	return request(keeperOf(t), NumberSave, m)
+	return 0
 }
 
 // outcome says what a refused save came to. Only what is known not to be written may be called so.

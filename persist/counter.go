@@ -35,7 +35,7 @@ type Report struct {
 	Fenced     uint64        // entities not written because another owner or keeper has them
 	Retries    uint64        // statements sent again after a deadlock or a lock wait
 	Unclear    uint64        // statements whose answer was lost
-	Late       uint64        // changes that came after their deadline, and were refused
+	Late       uint64        // changes that came with an old term, and were not taken
 	Aside      uint64        // changes that the store refuses, dropped here and still dirty there
 	Raises     uint64        // fences taken over
 	Wakes      uint64        // entities woken because they were due

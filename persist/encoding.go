@@ -106,7 +106,7 @@ func readRow(data []byte, rows *map[string]json.RawMessage) error {
 }
 
 func (m *load) encode() []byte {
-	return fields{}.text(1, string(m.Kind)).text(2, m.ID).number(3, m.Fence)
+	return fields{}.text(1, string(m.Kind)).text(2, m.ID).number(3, m.Fence).flag(4, m.Anew)
 }
 
 func (m *load) decode(b []byte) error {
@@ -118,13 +118,15 @@ func (m *load) decode(b []byte) error {
 			m.ID = string(data)
 		case 3:
 			m.Fence = v
+		case 4:
+			m.Anew = protowire.DecodeBool(v)
 		}
 		return nil
 	})
 }
 
 func (m *loaded) encode() []byte {
-	return fields{}.number(1, m.Version).body(2, m.Cells).rows(3, m.Parts).body(4, m.Box)
+	return fields{}.number(1, m.Version).body(2, m.Cells).rows(3, m.Parts).body(4, m.Box).number(5, m.Term)
 }
 
 func (m *loaded) decode(b []byte) error {
@@ -138,6 +140,8 @@ func (m *loaded) decode(b []byte) error {
 			return readRow(data, &m.Parts)
 		case 4:
 			m.Box = bytes.Clone(data)
+		case 5:
+			m.Term = v
 		}
 		return nil
 	})
@@ -146,7 +150,7 @@ func (m *loaded) decode(b []byte) error {
 func (m *save) encode() []byte {
 	return make(fields, 0, len(m.Cells)+len(m.Box)+128).text(1, string(m.Kind)).text(2, m.ID).number(3, m.Fence).
 		number(4, m.Holder).number(5, m.Version).body(6, m.Cells).rows(7, m.Parts).body(8, m.Box).
-		number(9, uint64(m.DueAt)).flag(10, m.Commit).flag(11, m.Again)
+		number(9, uint64(m.DueAt)).flag(10, m.Commit).flag(11, m.Again).number(12, m.Term)
 }
 
 func (m *save) decode(b []byte) error {
@@ -174,6 +178,19 @@ func (m *save) decode(b []byte) error {
 			m.Commit = protowire.DecodeBool(v)
 		case 11:
 			m.Again = protowire.DecodeBool(v)
+		case 12:
+			m.Term = v
+		}
+		return nil
+	})
+}
+
+func (m *saved) encode() []byte { return fields{}.number(1, m.Term) }
+
+func (m *saved) decode(b []byte) error {
+	return fields(b).each(func(n protowire.Number, v uint64, _ []byte) error {
+		if n == 1 {
+			m.Term = v
 		}
 		return nil
 	})

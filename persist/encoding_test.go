@@ -36,12 +36,13 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number, text, body, rows := drawn(t)
 		for _, v := range []struct{ sent, got encoder }{
-			{&load{Kind: "hero", ID: text, Fence: number}, new(load)},
+			{&load{Kind: "hero", ID: text, Fence: number, Anew: true}, new(load)},
 			{&loaded{Version: number, Cells: body, Parts: rows}, new(loaded)},
-			{&loaded{Box: body}, new(loaded)},
+			{&loaded{Box: body, Term: number}, new(loaded)},
 			{&save{Kind: actors.KindName(text), ID: text, Fence: number, Holder: number + 1, Version: number + 2,
 				Cells: body, Parts: rows, Box: body, DueAt: int64(number), Commit: true}, new(save)},
-			{&save{Again: true}, new(save)},
+			{&save{Again: true, Term: number}, new(save)},
+			{&saved{Term: number}, new(saved)},
 		} {
 			bytes := v.sent.encode()
 			if err := v.got.decode(bytes); err != nil || !reflect.DeepEqual(v.sent, v.got) {
@@ -77,7 +78,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("{"))
 	f.Add([]byte{0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, m := range []encoder{new(load), new(loaded), new(save)} {
+		for _, m := range []encoder{new(load), new(loaded), new(save), new(saved)} {
 			if m.decode(b) != nil {
 				continue
 			}

@@ -95,9 +95,9 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		k.archive.counters.fenced.Add(1)
 		k.refuse(env, actors.ErrFenced, m.ref().String()+" has another owner")
 		return
-	case env.Deadline != 0 && env.Deadline < k.archive.o.Clock.Now().UnixNano():
+	case m.Term < k.term:
 		k.archive.counters.late.Add(1)
-		k.refuse(env, actors.Unavailable, "it came too late") // a later activation may rest on its not being there
+		k.answer(env, &saved{Term: k.term})
 		return
 	case m.Commit && k.archive.health.down() && (e == nil || !e.isUnsure):
 		k.refuse(env, actors.StoreUnavailable, k.archive.health.outage().Error())

@@ -29,6 +29,7 @@ type keeper struct {
 	runner   actors.Runner
 	shard    int
 	fence    Fence // under which its statements are written; zero until it was raised
+	term     uint64
 	raising  bool
 	early    []*actors.Envelope // what came before the fence was raised
 	owners   map[string]*owner  // by role
@@ -169,10 +170,26 @@ func (k *keeper) raised(number uint64, err error) {
 	}
 	k.raising = false
 	k.fence = Fence{Epoch: number, Holder: k.archive.o.Incarnation}
+	k.term = number << termBits
 	k.handAll()
 	k.rows.resume()
 	for _, e := range early {
 		k.Receive(e)
+	}
+}
+
+// A save carries the newest term that its node knows of the shard, and one with an older term is not taken. Terms begin
+// anew with each keeper and with each load of an entity of which something was sent that has no outcome: it may still be
+// under way, at whatever node, and what is loaded rests on its not coming any more. Others that are under way at that
+// moment are sent again.
+//
+// Terms of a shard only grow: the number of the fence, which each keeper raises, is in their upper bits.
+const termBits = 20
+
+// nextTerm begins a term.
+func (k *keeper) nextTerm() {
+	if k.term++; k.term>>termBits != k.fence.Epoch {
+		k.raise() // no number is left
 	}
 }
 
@@ -193,7 +210,7 @@ func (k *keeper) claim(e *actors.Envelope, m *claim) {
 	case o.raising:
 		o.waiting = append(o.waiting, e)
 	case o.fence.Epoch != 0 && o.tenure == m.Tenure && o.fence.Holder == m.Holder:
-		k.answer(e, &claimed{Fence: o.fence.Epoch})
+		k.answer(e, &claimed{Fence: o.fence.Epoch, Term: k.term})
 	case k.archive.health.down():
 		k.refuse(e, actors.StoreUnavailable, k.archive.health.outage().Error())
 	default:

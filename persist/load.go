@@ -32,6 +32,12 @@ func (k *keeper) load(env *actors.Envelope, m *load) {
 	case !isPending:
 		k.archive.release(1, 1)
 	}
+	if m.Anew {
+		if k.nextTerm(); k.raising {
+			k.refuse(env, actors.StoreUnavailable, "the shard's fence is being raised")
+			return
+		}
+	}
 	if m, ok := k.archive.cache.get(cacheKey(ref, k.fence.Epoch)); ok {
 		k.archive.counters.hits.Add(1)
 		k.answerLoad(env, e, m)
@@ -97,7 +103,7 @@ func (k *keeper) loaded(e *entity, parts []Part, err error) {
 // answerLoad answers with an image and what is pending over it; e may be nil.
 func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
 	if e == nil || e.rows() == 0 {
-		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts, Box: m.box})
+		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts, Box: m.box, Term: k.term})
 		return
 	}
 	k.show(e)
@@ -109,5 +115,5 @@ func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
 		over.apply([]Part{*p})
 	}
 	k.answer(env, &loaded{Version: over.version, Cells: over.cells, Parts: over.parts,
-		Box: over.box})
+		Box: over.box, Term: k.term})
 }

@@ -9,11 +9,11 @@ import (
 )
 
 // Numbers of the messages between game nodes and keepers: 20 to 29 of the runtime's. An answer has its request's
-// number, and is empty but for claimed and loaded.
+// number, and is empty but for claimed, loaded and saved.
 const (
 	NumberClaim = 20 // claim -> claimed
 	NumberLoad  = 21 // load -> loaded
-	NumberSave  = 22 // save -> empty
+	NumberSave  = 22 // save -> empty, or saved
 )
 
 // KeeperKind is the kind of the keepers; an id is the decimal number of a shard.
@@ -28,6 +28,7 @@ type claim struct {
 
 type claimed struct {
 	Fence uint64 `json:"fence"`
+	Term  uint64 `json:"term"`
 }
 
 // A load asks for an entity.
@@ -35,6 +36,7 @@ type load struct {
 	Kind  actors.KindName
 	ID    string
 	Fence uint64
+	Anew  bool // what was sent before and has no outcome must not be taken any more
 }
 
 // A loaded is an entity as it is, what is pending included.
@@ -43,6 +45,7 @@ type loaded struct {
 	Cells   json.RawMessage
 	Parts   map[string]json.RawMessage
 	Box     json.RawMessage
+	Term    uint64
 }
 
 // A save asks to write a change of an entity.
@@ -57,10 +60,30 @@ type save struct {
 	Box     json.RawMessage
 	DueAt   int64
 	Commit  bool
-	Again   bool // sent before, and no outcome was heard
+	Again   bool   // sent before, and no outcome was heard
+	Term    uint64 // the newest that is known of its keeper
 }
 
-func (s *save) ref() actors.Ref { return s.Kind.Ref(s.ID) }
+// A saved answers a save that was not taken, because it has an old term. A save that was taken and is durable is
+// answered with nothing.
+type saved struct {
+	Term uint64
+}
+
+func (m *save) ref() actors.Ref { return m.Kind.Ref(m.ID) }
+
+// suits says why a store would not take a change of so many bytes, if it is so.
+func (m *save) suits(bytes int) error {
+	for name := range m.Parts {
+		if len(name) > MaxPart || name == "" {
+			return actors.StoreRefused.Refuse("a row's name is 1 to %d bytes: %.40q...", MaxPart, name)
+		}
+	}
+	if bytes > MaxChange { // entities see to it that none is
+		return actors.TooBig.Refuse("the change is %d bytes, the bound is %d", bytes, MaxChange)
+	}
+	return nil
+}
 
 // An encoder has an encoding of its own; all other messages travel as JSON.
 type encoder interface {

@@ -66,31 +66,54 @@ func TestANewKeeperPutsNoNewNumberOnAStaleChange(t *testing.T) {
 	})
 }
 
-// An activation whose commit has no outcome ends; the next one loads when no keeper takes that commit any more.
-func TestALoadWaitsUntilAChangeOfUnknownOutcomeCanNotArriveAnyMore(t *testing.T) {
+// An activation whose commit has no outcome ends. The next one rests on what it loads, so that commit is not taken any
+// more, however late it comes, to whichever keeper. What others have sent before that load is sent again.
+func TestAChangeOfUnknownOutcomeIsNotTakenAfterTheNextLoad(t *testing.T) {
 	onBoth(t, persist.Limits{CacheBytes: -1}, func(t *testing.T, w *world) {
 		g := w.game(gameA, 1)
 		g.load("ann")
+		g.load("bob")
 		g.save("ann", 1, true, `{"lines":1}`)
 		w.settle()
-		var held []*actors.Envelope
+		held := make(map[string]*actors.Envelope)
+		holding := ""
 		w.hold = func(e *actors.Envelope) bool {
-			if e.Number == persist.NumberSave {
-				held = append(held, e)
+			if e.Number == persist.NumberSave && holding != "" {
+				held[holding] = e
+				return true
 			}
-			return e.Number == persist.NumberSave
+			return false
 		}
+		holding = "ann"
 		lost := g.save("ann", 2, true, `{"lines":2}`, `line/2="b"`)
 		w.advance(time.Second)
 		lost.is(t, "STORE_UNKNOWN")
-		w.hold = nil
-		next := g.begin("ann")
-		w.advance(500 * time.Millisecond)
-		is(t, next.answers, 0)
+		holding = "bob"
+		other := g.save("bob", 1, false, `{"lines":1}`)
+		holding = ""
+		is(t, g.load("ann"), `{"lines":1}@2`) // and the version is not used again
+
+		w.sys.Deliver(held["ann"])
+		w.sys.Deliver(held["bob"])
+		durable := g.save("ann", 3, false, `{"lines":3}`)
 		w.advance(time.Second)
-		is(t, next.text(), `{"lines":1}@2`) // and the version is not used again
-		w.sys.Deliver(held[0])
+		durable.is(t, "ok")
+		is(t, w.stored("ann"), `={"lines":3}@3`)
+		other.is(t, "ok")
+		is(t, w.stored("bob"), `={"lines":1}@1`)
+		is(t, w.archive.Report().Late, 2)
+
+		archive, router := w.boot(unclosed{w.moods}, keepB, persist.Limits{CacheBytes: -1})
+		defer func() { _ = archive.Close() }()
+		g.Start(router.sys)
+		is(t, g.load("ann"), `{"lines":3}@3`)
+		router.sys.Deliver(held["ann"])
 		w.advance(time.Second)
-		is(t, w.stored("ann"), `={"lines":1}@1`)
+		is(t, w.stored("ann"), `={"lines":3}@3`)
+		is(t, archive.Report().Late, 1)
+		durable = g.save("ann", 4, false, `{"lines":4}`)
+		w.advance(time.Second)
+		durable.is(t, "ok")
+		is(t, w.stored("ann"), `={"lines":4}@4`)
 	})
 }
