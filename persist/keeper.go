@@ -179,9 +179,9 @@ func (k *keeper) raised(number uint64, err error) {
 }
 
 // A save carries the newest term that its node knows of the shard, and one with an older term is not taken. Terms begin
-// anew with each keeper and with each load of an entity of which something was sent that has no outcome: it may still be
-// under way, at whatever node, and what is loaded rests on its not coming any more. Others that are under way at that
-// moment are sent again.
+// anew with each keeper, and with each load of an entity of which something was sent that has no outcome: it may still
+// be under way, at whatever node, and what is loaded rests on its not coming any more. What others have sent at that
+// moment is sent again.
 //
 // Terms of a shard only grow: the number of the fence, which each keeper raises, is in their upper bits.
 const termBits = 20
