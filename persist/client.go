@@ -3,6 +3,7 @@ package persist
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -67,11 +68,7 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 			return
 		}
 		m := &load{Kind: ref.Kind, ID: ref.ID, Fence: fence, Anew: c.doubted(ref, t) != 0}
-		c.ask(keeperOf(t), NumberLoad, m, until, func(body []byte, err error) {
-			var got loaded
-			if err == nil {
-				err = decoded(body, &got)
-			}
+		c.pages(t, m, nil, until, func(got *loaded, err error) {
 			if err != nil {
 				c.mayForget(t, fence, err)
 				done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
@@ -82,6 +79,39 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 			done(actors.Snapshot{Version: version, Fence: fence, Cells: got.Cells,
 				Parts: got.Parts, Box: got.Box}, nil)
 		})
+	})
+}
+
+// pages loads an entity, by as many messages as it takes. If it has changed between two of them, it is loaded from the
+// beginning.
+func (c *Client) pages(t actors.Tenure, m *load, before *loaded, until time.Time, done func(*loaded, error)) {
+	c.ask(keeperOf(t), NumberLoad, m, until, func(body []byte, err error) {
+		got := new(loaded)
+		if err == nil {
+			err = decoded(body, got)
+		}
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		next := *m
+		next.Page, next.Anew = m.Page+1, false
+		switch {
+		case before != nil && before.Version != got.Version:
+			next.Page, got = 0, nil
+		case before != nil:
+			if before.Parts == nil {
+				before.Parts = got.Parts
+			}
+			maps.Copy(before.Parts, got.Parts)
+			before.Term, before.More = got.Term, got.More
+			got = before
+		}
+		if got != nil && !got.More {
+			done(got, nil)
+			return
+		}
+		c.pages(t, &next, got, until, done)
 	})
 }
 

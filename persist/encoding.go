@@ -106,7 +106,7 @@ func readRow(data []byte, rows *map[string]json.RawMessage) error {
 }
 
 func (m *load) encode() []byte {
-	return fields{}.text(1, string(m.Kind)).text(2, m.ID).number(3, m.Fence).flag(4, m.Anew)
+	return fields{}.text(1, string(m.Kind)).text(2, m.ID).number(3, m.Fence).flag(4, m.Anew).number(5, m.Page)
 }
 
 func (m *load) decode(b []byte) error {
@@ -120,13 +120,15 @@ func (m *load) decode(b []byte) error {
 			m.Fence = v
 		case 4:
 			m.Anew = protowire.DecodeBool(v)
+		case 5:
+			m.Page = v
 		}
 		return nil
 	})
 }
 
 func (m *loaded) encode() []byte {
-	return fields{}.number(1, m.Version).body(2, m.Cells).rows(3, m.Parts).body(4, m.Box).number(5, m.Term)
+	return fields{}.number(1, m.Version).body(2, m.Cells).rows(3, m.Parts).body(4, m.Box).number(5, m.Term).flag(6, m.More)
 }
 
 func (m *loaded) decode(b []byte) error {
@@ -142,6 +144,8 @@ func (m *loaded) decode(b []byte) error {
 			m.Box = bytes.Clone(data)
 		case 5:
 			m.Term = v
+		case 6:
+			m.More = protowire.DecodeBool(v)
 		}
 		return nil
 	})

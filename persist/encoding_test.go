@@ -36,9 +36,9 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number, text, body, rows := drawn(t)
 		for _, v := range []struct{ sent, got encoder }{
-			{&load{Kind: "hero", ID: text, Fence: number, Anew: true}, new(load)},
+			{&load{Kind: "hero", ID: text, Fence: number, Anew: true, Page: number}, new(load)},
 			{&loaded{Version: number, Cells: body, Parts: rows}, new(loaded)},
-			{&loaded{Box: body, Term: number}, new(loaded)},
+			{&loaded{Box: body, Term: number, More: true}, new(loaded)},
 			{&save{Kind: actors.KindName(text), ID: text, Fence: number, Holder: number + 1, Version: number + 2,
 				Cells: body, Parts: rows, Box: body, DueAt: int64(number), Commit: true}, new(save)},
 			{&save{Again: true, Term: number}, new(save)},

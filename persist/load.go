@@ -102,18 +102,24 @@ func (k *keeper) loaded(e *entity, parts []Part, err error) {
 
 // answerLoad answers with an image and what is pending over it; e may be nil.
 func (k *keeper) answerLoad(env *actors.Envelope, e *entity, m *image) {
-	if e == nil || e.rows() == 0 {
-		k.answer(env, &loaded{Version: m.version, Cells: m.cells, Parts: m.parts, Box: m.box, Term: k.term})
+	asked := new(load)
+	if err := asked.decode(env.Body); err != nil { // it was read before
+		k.refuse(env, actors.BadBody, err.Error())
 		return
 	}
-	k.show(e)
-	over := &image{version: m.version, cells: m.cells, box: m.box, parts: maps.Clone(m.parts)}
-	if over.parts == nil {
-		over.parts = make(map[string]json.RawMessage)
+	if e != nil && e.rows() > 0 {
+		k.show(e)
+		m = &image{version: m.version, cells: m.cells, box: m.box, parts: maps.Clone(m.parts), bytes: m.bytes}
+		if m.parts == nil {
+			m.parts = make(map[string]json.RawMessage)
+		}
+		for _, p := range e.parts {
+			m.apply([]Part{*p})
+		}
 	}
-	for _, p := range e.parts {
-		over.apply([]Part{*p})
+	all := &loaded{Version: m.version, Cells: m.cells, Parts: m.parts, Box: m.box, Term: k.term}
+	if m.bytes > MaxChange {
+		all = all.page(asked.Page)
 	}
-	k.answer(env, &loaded{Version: over.version, Cells: over.cells, Parts: over.parts,
-		Box: over.box, Term: k.term})
+	k.answer(env, all)
 }

@@ -3,6 +3,8 @@ package persist
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -36,16 +38,40 @@ type load struct {
 	Kind  actors.KindName
 	ID    string
 	Fence uint64
-	Anew  bool // what was sent before and has no outcome must not be taken any more
+	Anew  bool   // what was sent before and has no outcome must not be taken any more
+	Page  uint64 // of the entity, if it is too large for one message; see page
 }
 
-// A loaded is an entity as it is, what is pending included.
+// A loaded is an entity as it is, what is pending included, or as much of it as one message holds.
 type loaded struct {
 	Version uint64
 	Cells   json.RawMessage
 	Parts   map[string]json.RawMessage
 	Box     json.RawMessage
 	Term    uint64
+	More    bool // there are more pages
+}
+
+// rowOverhead is what a row needs in a message beside its name and data, at most.
+const rowOverhead = 20
+
+// page is what one message holds of it, the n-th of them: none is larger than a change. Cells and box are in page 0.
+func (m *loaded) page(n uint64) *loaded {
+	p := &loaded{Version: m.Version, Cells: m.Cells, Box: m.Box, Term: m.Term, Parts: make(map[string]json.RawMessage)}
+	bytes := len(m.Cells) + len(m.Box)
+	for _, name := range slices.Sorted(maps.Keys(m.Parts)) {
+		size := len(name) + len(m.Parts[name]) + rowOverhead
+		if bytes > 0 && bytes+size > MaxChange {
+			if n == 0 {
+				p.More = true
+				return p
+			}
+			n, bytes = n-1, 0
+			p = &loaded{Version: m.Version, Term: m.Term, Parts: make(map[string]json.RawMessage)}
+		}
+		p.Parts[name], bytes = m.Parts[name], bytes+size
+	}
+	return p
 }
 
 // A save asks to write a change of an entity.
