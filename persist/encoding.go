@@ -128,7 +128,8 @@ func (m *load) decode(b []byte) error {
 }
 
 func (m *loaded) encode() []byte {
-	return fields{}.number(1, m.Version).body(2, m.Cells).rows(3, m.Parts).body(4, m.Box).number(5, m.Term).flag(6, m.More)
+	return fields{}.number(1, m.Version).body(2, m.Cells).rows(3, m.Parts).body(4, m.Box).number(5, m.Term).
+		flag(6, m.More)
 }
 
 func (m *loaded) decode(b []byte) error {
