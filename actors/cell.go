@@ -47,6 +47,7 @@ type Cell[T any] struct {
 	given    bool // was dirty when last collected, not confirmed yet
 	redactor *wire.Redactor
 	scale    scale
+	size     int // as it was measured; 0: not since it was edited
 }
 
 // State declares a stored cell: loaded before the first message, written behind, durable after Commit. T must be flat:
@@ -80,6 +81,7 @@ func (c *Cell[T]) View() T {
 // Edit returns the contents for this turn to change; they are undone if the turn is. The pointer is of no use after it.
 func (c *Cell[T]) Edit() *T {
 	t := c.p.turn(c.name)
+	c.size = 0
 	if !c.editing {
 		t.touch(c)
 		c.before, c.wasDirty, c.editing = c.now, c.dirty, true
@@ -94,7 +96,7 @@ func (c *Cell[T]) isDirty() bool    { return c.dirty }
 
 func (c *Cell[T]) undo() {
 	var none T
-	c.now, c.before, c.dirty, c.editing = c.before, none, c.wasDirty, false
+	c.now, c.before, c.dirty, c.editing, c.size = c.before, none, c.wasDirty, false, 0
 }
 
 func (c *Cell[T]) keep() {

@@ -205,8 +205,10 @@ func (n *entity) guard(t *turn, fn func() (any, error)) (err error) {
 		if err == nil && t.request != nil && !t.later {
 			t.answer, err = n.answerWith(t.request.envelope, result)
 		}
-		if why := n.overflow(t); why != nil && (err == nil || errors.As(err, new(kept))) {
-			err = why
+		if err == nil || errors.As(err, new(kept)) {
+			if why := n.overflow(t); why != nil {
+				err = why
+			}
 		}
 	}
 	if !n.sys.o.Limits.Profile {

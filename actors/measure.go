@@ -18,10 +18,16 @@ func encodedSize(version int, contents any) int {
 
 // A cell of one value is in every change, whoever has edited it.
 func (c *Cell[T]) estimate(*entity) int {
+	if c.size > 0 {
+		return c.size
+	}
 	return len(c.name) + versionBytes + c.scale.most(unsafe.Pointer(&c.now))
 }
 func (c *Cell[T]) measure(*entity) int {
-	return len(c.name) + len(`"":,`) + encodedSize(c.version, c.now)
+	if c.size == 0 {
+		c.size = len(c.name) + len(`"":,`) + encodedSize(c.version, c.now)
+	}
+	return c.size
 }
 func (c *Cell[T]) measureTurn(n *entity) int { return c.measure(n) }
 

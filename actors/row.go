@@ -184,6 +184,9 @@ func (m *Map[K, V]) undo() {
 		if !b.dirty {
 			delete(m.dirty, b.key)
 		}
+		if m.stored && (b.dirty || m.given[b.key]) { // it may have been measured or collected as the turn had it
+			m.waiting += len(m.name) + m.keyBytes(b.key) + versionBytes + m.scale.most(unsafe.Pointer(&b.value))
+		}
 		delete(m.sizes, b.key)
 	}
 	m.keys, m.edited = nil, 0

@@ -238,3 +238,76 @@ func TestAnEstimateIsNeverTooLow(t *testing.T) {
 		}
 	}
 }
+
+// A turn that shrinks what waits, and is undone, must leave the estimate at what waits again: else the next turn is
+// accepted, and the change of all is one that no store takes.
+func TestAnUndoneTurnLeavesTheEstimateAtWhatWaits(t *testing.T) {
+	w, home := shelves(t, false)
+	most := 0
+	w.store.seen = func(c Change) { most = max(most, c.Size(home.ID)) }
+	w.store.fail = StoreUnavailable.Refuse("away")
+	for book := range 7 {
+		if err := w.put(home, &put{Book: book, Count: 1, Bytes: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(time.Second)
+	}
+	if err := w.put(home, &put{Book: 7, Count: 1, Bytes: 450 << 10}); err != nil { // 7.44 MiB wait
+		t.Fatal(err)
+	}
+	w.advance(5 * time.Second)
+	if err := w.put(home, &put{Book: 0, Count: 8, Bytes: 10, How: "commit"}); !errors.Is(err, StoreUnavailable) {
+		t.Fatalf("commit: %v", err)
+	}
+	if err := w.put(home, &put{Book: 8, Count: 1, Bytes: 900 << 10}); !errors.Is(err, TooBig) {
+		t.Errorf("900 KiB beside 7.44 MiB that wait: %v", err)
+	}
+	w.advance(50 * time.Second)
+	if most > MaxChange {
+		t.Errorf("a change of %d bytes was sent, the bound is %d", most, MaxChange)
+	}
+	w.store.fail = nil
+	w.advance(10 * time.Minute)
+	if w.books(home) < 8 {
+		t.Errorf("the store is back for ten minutes, and has %d of 8 books", w.books(home))
+	}
+}
+
+// A handler's refusal is final, also while much waits for the store.
+func TestARefusalIsFinalThoughMuchWaits(t *testing.T) {
+	ran := 0
+	w := newWorld(t, shelfMessages, Kind{Name: shelfKind, New: func(p *Props) {
+		books := Rows[int, novel](p, "books")
+		Answer(p, func(ctx Context, m *put) (*bought, error) {
+			if m.How == "send" {
+				ctx.Send(shelfKind.Ref("away"), &parcel{m.Book, m.Bytes})
+				return &bought{}, nil
+			}
+			for i := range m.Count {
+				books.Set(m.Book+i, novel{strings.Repeat("x", m.Bytes)})
+			}
+			return &bought{}, nil
+		})
+		Handle(p, func(_ Context, m *parcel) error {
+			ran++
+			books.Set(m.Book, novel{strings.Repeat("x", m.Bytes)})
+			return poor.Refuse("no")
+		})
+		Answer(p, func(Context, *look) (*bought, error) { return &bought{}, nil })
+	}})
+	w.impure = true
+	away, home := shelfKind.Ref("away"), shelfKind.Ref("home")
+	w.store.silent = true
+	if err := w.put(away, &put{Count: 6, Bytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Second)
+	w.store.silent = false
+	if err := w.put(home, &put{Book: 100, Bytes: 2 << 20, How: "send"}); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Minute)
+	if ran != 1 {
+		t.Errorf("the message was refused %d times", ran)
+	}
+}

@@ -263,7 +263,7 @@ func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
 	e.confirms++
 	e.isUnsure, e.refusals = false, 0
 	key := cacheKey(e.ref, k.fence.Epoch)
-	if m, ok := k.archive.cache.get(key); ok {
+	if m, ok := k.archive.cache.get(key); ok && m.version <= version { // else it was loaded, and written again, since
 		m.apply(parts)
 		k.archive.cache.put(key, m)
 	}

@@ -82,9 +82,10 @@ func (q *queue) next(suits func(*parcel) bool) *parcel {
 	return p
 }
 
-// pass lets the next bundle have its turn.
-func (q *queue) pass() {
-	if len(q.turns) > 1 {
+// pass lets the next bundle have its turn, if the one whose turn it is gave the parcel that was taken last. One that
+// gave nothing keeps its turn: its first parcel may be too big for what was left of a batch.
+func (q *queue) pass(last *parcel) {
+	if last != nil && len(q.turns) > 1 && q.turns[0].key == (bundleKey{last.kind, last.Shard}) {
 		q.turns = append(q.turns[1:], q.turns[0])
 	}
 }

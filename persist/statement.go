@@ -17,7 +17,7 @@ type sender struct {
 // send sends one statement for all of ps, and tells what became of each; what it wrote of p counts as size(p) rows. If
 // the store refuses what they say, the halves are sent by themselves, and so on, until the culprit stands alone.
 func send[P any, O interface{ isWritten() bool }](s sender, ps []P, size func(P) int, run func([]P) ([]O, error),
-	tell func(P, O, error),
+	tell func([]P, []O, error),
 ) {
 	rows := 0
 	for _, p := range ps {
@@ -37,19 +37,19 @@ func send[P any, O interface{ isWritten() bool }](s sender, ps []P, size func(P)
 	if errors.Is(err, ErrUnclear) {
 		s.counters.unclear.Add(1)
 	}
+	if err != nil {
+		outcomes = make([]O, len(ps))
+	}
 	for i, p := range ps {
-		var o O
 		switch {
 		case err != nil:
 		case outcomes[i].isWritten():
-			o = outcomes[i]
 			s.counters.written.Add(uint64(size(p)))
 		default:
-			o = outcomes[i]
 			s.counters.fenced.Add(1)
 		}
-		tell(p, o, err)
 	}
+	tell(ps, outcomes, err)
 }
 
 // attempt sends a statement again, as a whole, while it loses against others.

@@ -99,5 +99,9 @@ func (w *rowWriters) write(ps []*rowParcel) {
 			b.Rows = append(b.Rows, p.write)
 		}
 		return w.db.WriteRows(context.Background(), b)
-	}, func(p *rowParcel, o RowOutcome, err error) { p.tell(o, err) })
+	}, func(ps []*rowParcel, outcomes []RowOutcome, err error) {
+		for i, p := range ps {
+			p.tell(outcomes[i], err)
+		}
+	})
 }

@@ -199,7 +199,7 @@ func (w *writers) batch() {
 	w.start()
 }
 
-// take takes what one batch holds, sorted by table and key.
+// take takes what one batch holds: kind by kind, as their turns came, each sorted by key.
 func (w *writers) take() []*parcel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -213,12 +213,13 @@ func (w *writers) take() []*parcel {
 		return len(taken) == 0 || rows+len(p.Parts) <= w.limits.BatchRows && bytes+p.bytes <= w.limits.BatchBytes
 	}
 	for _, q := range []*queue{first, second} {
+		var last *parcel
 		for p := q.next(fits); p != nil; p = q.next(fits) {
 			p.state = parcelTaken
 			rows, bytes = rows+len(p.Parts), bytes+p.bytes
-			taken = append(taken, p)
+			taken, last = append(taken, p), p
 		}
-		q.pass()
+		q.pass(last)
 	}
 	w.rows, w.bytes = w.rows-rows, w.bytes-bytes
 	if w.isEmpty() {
@@ -228,23 +229,33 @@ func (w *writers) take() []*parcel {
 			w.stop = nil
 		}
 	}
+	order := make(map[actors.KindName]int) // kinds in their order: each is a statement, one after the other
+	for _, p := range taken {
+		if _, ok := order[p.kind]; !ok {
+			order[p.kind] = len(order)
+		}
+	}
 	slices.SortFunc(taken, func(a, b *parcel) int {
-		return cmp.Or(strings.Compare(string(a.kind), string(b.kind)), strings.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(order[a.kind], order[b.kind]), strings.Compare(a.ID, b.ID))
 	})
 	return taken
 }
 
 // write writes parcels of one kind in one statement.
 func (w *writers) write(ps []*parcel) {
-	told := make([]verdict, 0, len(ps))
 	send(w.sender, ps, func(p *parcel) int { return len(p.Parts) }, func(ps []*parcel) ([]Outcome, error) {
 		b := Batch{Kind: ps[0].kind, Role: ps[0].role, At: w.clock.Now().UnixMilli()}
 		for _, p := range ps {
 			b.Changes = append(b.Changes, p.Change)
 		}
 		return w.db.Write(context.Background(), b)
-	}, func(p *parcel, o Outcome, err error) { told = append(told, verdict{p, o, err}) })
-	tell(told)
+	}, func(ps []*parcel, outcomes []Outcome, err error) {
+		told := make([]verdict, len(ps))
+		for i, p := range ps {
+			told[i] = verdict{p, outcomes[i], err}
+		}
+		tell(told)
+	})
 }
 
 // A verdict is what became of a parcel's change.
@@ -267,6 +278,9 @@ func tell(all []verdict) {
 	for _, k := range keepers {
 		k.runner.Post(func() {
 			for _, v := range told[k] {
+				if k.retired.Load() { // by the verdict before
+					return
+				}
 				k.told(v.entity, v.Change, v.outcome, v.err)
 			}
 		})
