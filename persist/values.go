@@ -145,24 +145,28 @@ func valuesText(table string, rows int) string {
 		fmt.Fprintf(&set, ",\n\t%[1]s = VALUES(%[1]s)", column)
 	}
 	return `INSERT INTO ` + table + ` (updated_at, id, part, shard, data, box, due_at, version, epoch) VALUES
-((SELECT CASE WHEN COUNT(*) = ? THEN ? END FROM JSON_TABLE(?, '$[*]' COLUMNS (` + strings.Join([]string{
-		mysqlText("role", "VARCHAR(64)"), "shard INT PATH '$.shard'", mysqlNumber("epoch"),
-		mysqlText("holder", "VARCHAR(16)"),
-	}, ", ") + `)) v
-STRAIGHT_JOIN firefly_fence f ON f.role = v.role AND f.shard = v.shard
-	AND f.epoch = v.epoch AND f.holder = v.holder LOCK IN SHARE MODE), ?, ?, ?, ?, ?, ?, ?, ?)` +
+((SELECT CASE WHEN COUNT(*) = ? THEN ? END FROM JSON_TABLE(?, '$[*]' COLUMNS (shard INT PATH '$.shard', ` +
+		strings.Join([]string{
+			mysqlNumber("owner"), mysqlText("owner_holder", "VARCHAR(16)"),
+			mysqlNumber("keeper"), mysqlText("keeper_holder", "VARCHAR(16)"),
+		}, ", ") + `)) v
+STRAIGHT_JOIN firefly_fence k ON k.role = 'persist' AND k.shard = v.shard
+	AND k.epoch = v.keeper AND k.holder = v.keeper_holder
+STRAIGHT_JOIN firefly_fence o ON o.role = ? AND o.shard = v.shard
+	AND o.epoch = v.owner AND o.holder = v.owner_holder LOCK IN SHARE MODE), ?, ?, ?, ?, ?, ?, ?, ?)` +
 		strings.Repeat(",\n(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows-1) + fmt.Sprintf(`
 ON DUPLICATE KEY UPDATE updated_at = IF(VALUES(epoch) > %[1]s.epoch
 		OR (VALUES(epoch) = %[1]s.epoch AND VALUES(version) > %[1]s.version), VALUES(updated_at),
 	IF(VALUES(updated_at) < 0, %[1]s.updated_at, NULL))`, table) + set.String()
 }
 
-// jsonFence is a fence that must hold.
+// jsonFence is an owner and a keeper of a shard, whose fences must hold.
 type jsonFence struct {
-	Role   string `json:"role"`
-	Shard  int    `json:"shard"`
-	Epoch  uint64 `json:"epoch"`
-	Holder string `json:"holder"`
+	Shard        int    `json:"shard"`
+	Owner        uint64 `json:"owner"`
+	OwnerHolder  string `json:"owner_holder"`
+	Keeper       uint64 `json:"keeper"`
+	KeeperHolder string `json:"keeper_holder"`
 }
 
 // fencesOf are the fences that must hold for all of a batch, each once.
@@ -179,8 +183,8 @@ func fencesOf(b Batch) []jsonFence {
 			continue
 		}
 		seen[k] = true
-		fences = append(fences, jsonFence{KeeperRole, c.Shard, c.Keeper.Epoch, holderText(c.Keeper.Holder)},
-			jsonFence{b.Role, c.Shard, c.Owner.Epoch, holderText(c.Owner.Holder)})
+		fences = append(fences, jsonFence{c.Shard, c.Owner.Epoch, holderText(c.Owner.Holder), c.Keeper.Epoch,
+			holderText(c.Keeper.Holder)})
 	}
 	return fences
 }
@@ -193,7 +197,7 @@ func valuesOf(b Batch, size int) ([]any, error) {
 		return nil, err
 	}
 	rows := valuesRows(b)
-	args := append(make([]any, 0, 9*size+2), len(fences), now, doc)
+	args := append(make([]any, 0, 9*size+3), len(fences), now, doc, b.Role)
 	for i, r := range rows {
 		if i > 0 {
 			args = append(args, now)
