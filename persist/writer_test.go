@@ -192,3 +192,42 @@ func TestWhoeverWaitsInACommitComesFirst(t *testing.T) {
 		is(t, w.archive.Report().Rows, 0)
 	})
 }
+
+// TestASecondStatementWaitsForRowsOrForTime: beside one that is under way a second begins for as many rows as are worth
+// it, or when the first takes long.
+func TestASecondStatementWaitsForRowsOrForTime(t *testing.T) {
+	onBoth(t, persist.Limits{Writers: 2}, func(t *testing.T, w *world) {
+		g := w.game(gameA, 1)
+		g.load("ann")
+		var under []int // statements under way when more was saved, and 5 ms, and 15 ms later
+		running := 0
+		note := func() { under = append(under, running) }
+		first := true
+		w.moods.write = func(_ persist.Batch, write func() ([]persist.Outcome, error)) ([]persist.Outcome, error) {
+			running++
+			defer func() { running-- }()
+			if first {
+				first = false
+				g.save("bob", 1, true, `{}`)
+				w.Sleep(5 * time.Millisecond)
+				note()
+				w.Sleep(10 * time.Millisecond)
+				for i := range 32 {
+					g.save(fmt.Sprint("many", i), 1, true, `{}`)
+				}
+				w.Sleep(time.Millisecond)
+				note()
+			}
+			w.Sleep(20 * time.Millisecond)
+			return write()
+		}
+		g.save("ann", 1, true, `{}`)
+		w.advance(8 * time.Millisecond)
+		is(t, running, 1)
+		w.advance(5 * time.Millisecond)
+		is(t, running, 2) // bob did not wait for ever
+		w.advance(time.Second)
+		is(t, fmt.Sprint(under), "[1 2]")
+		is(t, w.archive.Report().Rows, 0)
+	})
+}
