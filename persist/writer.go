@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/fireflyrt/firefly/actors"
 )
@@ -29,15 +28,7 @@ type writers struct {
 	stop    func() bool // of the gathering's timer
 	running int
 	batches uint64
-	watch   func() bool // stops the timer that looks after who writes; nil: it is not set
 }
-
-// Beside a batch that is under way another is begun when it has so many rows, or when so much time has passed: the
-// store writes two small statements more slowly than it writes one after the other.
-const (
-	besideRows  = 32
-	besideAfter = 10 * time.Millisecond
-)
 
 // laterFirst: of so many batches, one begins with what nobody waits for, however much is urgent.
 const laterFirst = 4
@@ -178,41 +169,16 @@ func (w *writers) wake() {
 
 // start starts a writer if there is work for one more. The caller holds the lock.
 func (w *writers) start() {
-	if !w.due || w.running >= w.most() {
-		return
-	}
-	if w.running > 0 && w.rows < min(besideRows, w.limits.BatchRows) && w.bytes < w.limits.BatchBytes {
-		if w.watch == nil {
-			w.watch = w.clock.AfterFunc(besideAfter, w.watched)
-		}
-		return
-	}
-	w.begin()
-}
-
-// most is how many may write at present.
-func (w *writers) most() int {
+	most := w.limits.Writers
 	switch w.health.is() {
 	case down:
-		return 0
+		return
 	case onTrial:
-		return 1
+		most = 1
 	}
-	return w.limits.Writers
-}
-
-func (w *writers) begin() {
-	w.running++
-	w.work.offload(w.batch)
-}
-
-// watched begins a batch beside those that are under way: they may take long.
-func (w *writers) watched() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.watch = nil
-	if w.due && w.running < w.most() {
-		w.begin()
+	if w.due && w.running < most {
+		w.running++
+		w.work.offload(w.batch)
 	}
 }
 
@@ -327,8 +293,5 @@ func (w *writers) close() {
 	defer w.mu.Unlock()
 	if w.stop != nil {
 		w.stop()
-	}
-	if w.watch != nil {
-		w.watch()
 	}
 }
