@@ -54,7 +54,7 @@ var dependencies = map[string][]string{
 	"github.com/go-sql-driver/mysql":           {"persist/mysql.go"},
 	"modernc.org/sqlite":                       {"persist/sqlite.go"},
 	"github.com/pressly/goose/v3":              {"persist/migration.go"},
-	"go.etcd.io/etcd/client/v3":                {"cluster/registry.go"},
+	"go.etcd.io/etcd/client/v3":                {"cluster/registry.go", "cluster/registry_lease.go", "cluster/certificate.go"},
 	"go.etcd.io/etcd/server/v3":                {"cluster/etcd.go"},
 	"google.golang.org/grpc":                   {"cluster/link.go"},
 	"github.com/spf13/cobra":                   {"cluster/cli/"},

@@ -32,15 +32,10 @@ const (
 // etcdState is what the keys of a cluster hold, at one revision.
 type etcdState struct {
 	revision    int64
-	members     map[uint64]etcdMember
+	members     map[uint64]Member
 	roles       map[string]*Assignment
 	dead        map[uint64]bool
 	coordinator uint64
-}
-
-type etcdMember struct {
-	Member
-	created int64 // revision
 }
 
 func (s etcdState) clone() etcdState {
@@ -53,10 +48,11 @@ func (s *etcdState) put(key string, value []byte, created, modified int64) error
 	kind, name, _ := strings.Cut(key, "/")
 	switch kind + "/" {
 	case keyMembers:
-		m := etcdMember{created: created}
-		if err := json.Unmarshal(value, &m.Member); err != nil {
+		var m Member
+		if err := json.Unmarshal(value, &m); err != nil {
 			return fmt.Errorf("cluster: read member: %w", err)
 		}
+		m.Since = cmp.Or(m.Since, created)
 		s.members = with(s.members, m.Incarnation, m)
 	case keyOwners:
 		a := &Assignment{Revision: modified}
@@ -108,11 +104,6 @@ func (s *etcdState) remove(key string) {
 // record is the state as the cluster sees it. It shares nothing that changes.
 func (s *etcdState) record() *Record {
 	r := &Record{Revision: s.revision, Roles: maps.Clone(s.roles), Dead: maps.Clone(s.dead), Coordinator: s.coordinator}
-	members := slices.SortedFunc(maps.Values(s.members), func(a, b etcdMember) int {
-		return cmp.Compare(a.created, b.created)
-	})
-	for _, m := range members {
-		r.Members = append(r.Members, m.Member)
-	}
+	r.Members = slices.SortedFunc(maps.Values(s.members), bySince)
 	return r
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
@@ -24,10 +25,16 @@ type Member struct {
 	WS          string   `json:"ws,omitempty"`   // the same for browsers
 	HTTP        string   `json:"http,omitempty"` // its pages, health and metrics
 	Weight      int      `json:"weight,omitempty"`
+	// Since is the registry's revision at which this incarnation first joined: its first record was that one. It stays
+	// when a lost lease is replaced. Whoever registers leaves it 0.
+	Since int64 `json:"since,omitempty"`
 }
 
 // HasRole reports whether the member plays the role.
 func (m *Member) HasRole(role string) bool { return slices.Contains(m.Roles, role) }
+
+// bySince orders members by when they first joined.
+func bySince(a, b Member) int { return cmp.Compare(a.Since, b.Since) }
 
 // weight is how much the member takes compared with others; 1 unless it says more.
 func (m *Member) weight() int { return max(m.Weight, 1) }

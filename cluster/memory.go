@@ -83,6 +83,12 @@ func (y *Memory) of(incarnation uint64) []*memoryNode {
 	return found
 }
 
+// enter makes a member, in the order of first joining. The caller holds mu.
+func (y *Memory) enter(m Member) {
+	at, _ := slices.BinarySearchFunc(y.members, m, bySince)
+	y.members = slices.Insert(slices.Clone(y.members), at, m)
+}
+
 // remove ends an incarnation's membership. The caller holds mu.
 func (y *Memory) remove(incarnation uint64) {
 	y.members = slices.DeleteFunc(slices.Clone(y.members), func(m Member) bool { return m.Incarnation == incarnation })
@@ -135,9 +141,10 @@ func (n *memoryNode) Join(_ context.Context, m Member, w Witness) error {
 	if y.dead[m.Incarnation] {
 		return ErrCondemned
 	}
+	m.Since = y.revision + 1
 	n.member, n.witness = m, w
 	y.nodes = append(y.nodes, n)
-	y.members = append(slices.Clone(y.members), m)
+	y.enter(m)
 	y.publish()
 	n.renew()
 	return nil
@@ -177,7 +184,7 @@ func (n *memoryNode) renew() {
 		sent := y.clock.Now()
 		n.renewed = sent
 		if !n.left && !y.dead[n.member.Incarnation] && !y.registered(n.member.Incarnation) {
-			y.members = append(slices.Clone(y.members), n.member)
+			y.enter(n.member)
 			y.publish()
 		}
 		n.tell(func() { n.witness.Renewed(sent) })

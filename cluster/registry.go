@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 )
@@ -18,7 +18,6 @@ import (
 const (
 	registryCall  = 2 * time.Second        // one request
 	registryPause = 200 * time.Millisecond // after one that failed
-	certificate   = 10 * time.Minute       // how long a death certificate is kept; absence says the same by then
 )
 
 // dial makes a client; it does not need etcd to be up yet.
@@ -79,49 +78,13 @@ func (y *EtcdRegistry) Join(ctx context.Context, m Member, w Witness) error {
 	return nil
 }
 
-// begin registers and brings the first record.
+// begin registers, which brings the first record.
 func (y *EtcdRegistry) begin(ctx context.Context) error {
 	sent, err := y.register(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		y.renewed(sent)
 	}
-	if err := y.read(ctx); err != nil {
-		return err
-	}
-	y.renewed(sent)
-	return nil
-}
-
-// register takes a new lease and writes the member under it.
-func (y *EtcdRegistry) register(ctx context.Context) (sent time.Time, err error) {
-	within, cancel := context.WithTimeout(ctx, registryCall)
-	defer cancel()
-	sent = time.Now()
-	lease, err := y.client.Grant(within, int64((y.o.Lease+time.Second-1)/time.Second))
-	if err != nil {
-		return sent, fmt.Errorf("cluster: take a lease: %w", err)
-	}
-	text, err := json.Marshal(y.member)
-	if err != nil {
-		return sent, fmt.Errorf("cluster: write member %s: %w", y.member.Name, err)
-	}
-	dead := y.prefix + keyDead + incarnationText(y.member.Incarnation)
-	written, err := y.client.Txn(within).If(clientv3.Compare(clientv3.CreateRevision(dead), "=", 0)).
-		Then(clientv3.OpPut(y.memberKey(y.member.Incarnation), string(text), clientv3.WithLease(lease.ID))).Commit()
-	if err != nil {
-		return sent, fmt.Errorf("cluster: register %s: %w", y.member.Name, err)
-	}
-	if !written.Succeeded {
-		return sent, ErrCondemned
-	}
-	y.mu.Lock()
-	y.lease = lease.ID
-	y.mu.Unlock()
-	return sent, nil
-}
-
-func (y *EtcdRegistry) memberKey(incarnation uint64) string {
-	return y.prefix + keyMembers + incarnationText(incarnation)
+	return err
 }
 
 // read brings the whole record, as etcd's majority has it.
@@ -134,11 +97,17 @@ func (y *EtcdRegistry) read(ctx context.Context) error {
 	}
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	if all.Header.Revision < y.state.revision {
-		return nil // the watch was faster
+	y.take(all.Header.Revision, all.Kvs)
+	return nil
+}
+
+// take brings the whole record of a revision, unless the watch was faster. The caller holds mu.
+func (y *EtcdRegistry) take(revision int64, all []*mvccpb.KeyValue) {
+	if revision < y.state.revision {
+		return
 	}
-	state := etcdState{revision: all.Header.Revision}
-	for _, kv := range all.Kvs {
+	state := etcdState{revision: revision}
+	for _, kv := range all {
 		key := strings.TrimPrefix(string(kv.Key), y.prefix)
 		if err := state.put(key, kv.Value, kv.CreateRevision, kv.ModRevision); err != nil {
 			y.o.Log.Error("the registry holds what I cannot read", "key", string(kv.Key), "error", err)
@@ -146,15 +115,6 @@ func (y *EtcdRegistry) read(ctx context.Context) error {
 	}
 	y.state = state
 	y.witness.Changed(state.record())
-	return nil
-}
-
-// renewed tells the witness how long the lease runs.
-func (y *EtcdRegistry) renewed(sent time.Time) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.sent = sent
-	y.witness.Renewed(sent)
 }
 
 // watch brings every change after what was read, until Close.
@@ -222,50 +182,6 @@ func (y *EtcdRegistry) elect() {
 	// An error is no loss: the lease is kept, and then this is tried again.
 	y.client.Txn(within).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
 		Then(clientv3.OpPut(key, incarnationText(y.member.Incarnation), clientv3.WithLease(lease))).Commit()
-}
-
-// keep keeps the lease, until Close or Leave.
-func (y *EtcdRegistry) keep() {
-	for wait := y.o.Lease / 3; pause(y.ctx, wait); {
-		y.mu.Lock()
-		left, lease, last := y.left, y.lease, y.sent
-		y.mu.Unlock()
-		if left {
-			return
-		}
-		sent, err := y.extend(lease)
-		if err == nil && sent.Sub(last) >= y.o.Lease-time.Second {
-			err = y.read(y.ctx) // after a lapse: nothing may be done by what I knew before
-		}
-		wait = y.o.Lease / 3
-		switch {
-		case err == nil:
-			y.renewed(sent)
-			y.elect()
-		case y.ctx.Err() == nil:
-			y.o.Log.Warn("the lease was not renewed", "node", y.member.Name, "error", err)
-			wait = registryPause
-		}
-	}
-}
-
-// extend renews the lease, or replaces one that is gone.
-func (y *EtcdRegistry) extend(lease clientv3.LeaseID) (sent time.Time, err error) {
-	within, cancel := context.WithTimeout(y.ctx, min(registryCall, y.o.Lease/3))
-	defer cancel()
-	sent = time.Now()
-	_, err = y.client.KeepAliveOnce(within, lease)
-	if !errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return sent, err
-	}
-	sent, err = y.register(y.ctx)
-	if errors.Is(err, ErrCondemned) {
-		return sent, y.read(y.ctx) // the witness sees the certificate
-	}
-	if err == nil {
-		err = y.read(y.ctx)
-	}
-	return sent, err
 }
 
 // Assign writes an assignment, as Registry says.
@@ -369,31 +285,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// Certify declares incarnations dead: whoever saw the processes end lets others take over at once. They are certainly
-// dead: a live one that reads its own certificate ends itself.
-func Certify(ctx context.Context, o RegistryOptions, incarnations ...uint64) error {
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	within, cancel := context.WithTimeout(ctx, 2*registryCall)
-	defer cancel()
-	lease, err := client.Grant(within, int64(certificate/time.Second))
-	if err != nil {
-		return fmt.Errorf("cluster: certify deaths: %w", err)
-	}
-	for _, n := range incarnations {
-		text, election := incarnationText(n), o.prefix()+keyCoordinator
-		held := clientv3.Compare(clientv3.Value(election), "=", text)
-		_, err := client.Txn(within).Then(clientv3.OpPut(o.prefix()+keyDead+text, "", clientv3.WithLease(lease.ID)),
-			clientv3.OpDelete(o.prefix()+keyMembers+text),
-			clientv3.OpTxn([]clientv3.Cmp{held}, []clientv3.Op{clientv3.OpDelete(election)}, nil)).Commit()
-		if err != nil {
-			return fmt.Errorf("cluster: certify the death of %s: %w", text, err)
-		}
-	}
-	return nil
 }

@@ -256,9 +256,9 @@ func TestNobodyIsMissedWhoJoinsWhileOthersDo(t *testing.T) {
 	o, _, _ := etcdHere(t)
 	const n = 12
 	var all sync.WaitGroup
-	heard := make([]*listener, n)
+	heard, at := make([]*listener, n), make([]*EtcdRegistry, n)
 	for i := range n {
-		all.Go(func() { _, heard[i] = joined(t, o, fmt.Sprint("node-", i)) })
+		all.Go(func() { at[i], heard[i] = joined(t, o, fmt.Sprint("node-", i)) })
 	}
 	all.Wait()
 	for i, l := range heard {
@@ -266,6 +266,41 @@ func TestNobodyIsMissedWhoJoinsWhileOthersDo(t *testing.T) {
 		if r := l.revisions(); !slices.IsSorted(r) {
 			t.Errorf("node-%d heard revisions %v", i, r)
 		}
+		if first, since := l.revisions()[0], sinceOf(l, at[i].member.Incarnation); first != since {
+			t.Errorf("node-%d joined at revision %d, and first heard %d", i, since, first)
+		}
+	}
+}
+
+// sinceOf is when an incarnation first joined, as the record has it.
+func sinceOf(l *listener, incarnation uint64) int64 {
+	for _, m := range l.get().Members {
+		if m.Incarnation == incarnation {
+			return m.Since
+		}
+	}
+	return 0
+}
+
+func TestARegistrationWhoseOutcomeWasLostIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	y, err := NewEtcdRegistry(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(y.Close)
+	for _, key := range []string{y.memberKey(1), y.prefix + keyDead + "42"} { // registered, and then something happened
+		if _, err := y.client.Put(t.Context(), key, "{}"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard := new(listener)
+	if err := y.Join(t.Context(), Member{Name: "one", Incarnation: 1}, heard); err != nil {
+		t.Fatal(err)
+	}
+	if first, since := heard.revisions()[0], sinceOf(heard, 1); first != since {
+		t.Errorf("it joined at revision %d, and first heard %d", since, first)
 	}
 }
 
@@ -273,6 +308,8 @@ func TestALostLeaseIsReplacedUnderTheSameIncarnation(t *testing.T) {
 	t.Parallel()
 	o, _, _ := etcdHere(t)
 	y, heard := joined(t, o, "one")
+	since := sinceOf(heard, y.member.Incarnation)
+	joined(t, o, "two")
 	y.mu.Lock()
 	lease := y.lease
 	y.mu.Unlock()
@@ -282,10 +319,10 @@ func TestALostLeaseIsReplacedUnderTheSameIncarnation(t *testing.T) {
 	until(t, "it is a member under another lease", func() bool {
 		y.mu.Lock()
 		defer y.mu.Unlock()
-		return y.lease != lease && len(y.state.members) == 1
+		return y.lease != lease && len(y.state.members) == 2
 	})
-	if r := heard.get(); r.Members[0].Incarnation != y.member.Incarnation {
-		t.Errorf("the record holds %+v", r.Members)
+	if r := heard.get(); r.Members[0].Incarnation != y.member.Incarnation || r.Members[0].Since != since {
+		t.Errorf("the record holds %+v; it first joined at revision %d", r.Members, since)
 	}
 }
 

@@ -138,7 +138,7 @@ func (a *Assignment) UnmarshalJSON(b []byte) error {
 // A Record is all that the registry holds, at one revision. Nobody changes it.
 type Record struct {
 	Revision    int64
-	Members     []Member               // in the order of their joining; may hold two lives of one name
+	Members     []Member               // by Since; may hold two lives of one name
 	Roles       map[string]*Assignment // by role
 	Dead        map[uint64]bool        // incarnations with a death certificate
 	Coordinator uint64                 // the incarnation that holds the election; 0: nobody
