@@ -44,8 +44,14 @@ type tenancy struct {
 	tenure  actors.Tenure
 	fence   uint64 // 0: not known yet
 	waiting []func(fence uint64, err error)
-	term    uint64                // the newest that a keeper has told
-	unsure  map[actors.Ref]uint64 // versions that were sent and whose outcome is not known
+	term    uint64               // the newest that a keeper has told
+	unsure  map[actors.Ref]doubt // what was sent and has no outcome, or none that is known
+}
+
+// A doubt is a version of an entity that was sent, and may be written or not.
+type doubt struct {
+	version uint64
+	isOver  bool // the entity was loaded since: it must not be sent any more
 }
 
 // NewClient makes the client of a game node's process. Start it before the first use.
@@ -67,7 +73,7 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 			done(actors.Snapshot{}, fmt.Errorf("persist: load %s: %w", ref, err))
 			return
 		}
-		m := &load{Kind: ref.Kind, ID: ref.ID, Fence: fence, Anew: c.doubted(ref, t) != 0}
+		m := &load{Kind: ref.Kind, ID: ref.ID, Fence: fence, Anew: c.overtakes(ref, t)}
 		c.pages(t, m, nil, until, func(got *loaded, err error) {
 			if err != nil {
 				c.mayForget(t, fence, err)
@@ -75,7 +81,7 @@ func (c *Client) Load(ref actors.Ref, t actors.Tenure, done func(actors.Snapshot
 				return
 			}
 			c.learn(t, got.Term)
-			version := max(got.Version, c.doubted(ref, t)) // what was sent is never used again
+			version := max(got.Version, c.doubted(ref, t).version) // what was sent is never used again
 			done(actors.Snapshot{Version: version, Fence: fence, Cells: got.Cells,
 				Parts: got.Parts, Box: got.Box}, nil)
 		})
@@ -229,17 +235,17 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
-	m.Again = c.doubted(ref, t) == change.Version
 	if err := m.suits(change.Size(ref.ID)); err != nil {
 		done(fmt.Errorf("persist: save %s: %w", ref, err))
 		return
 	}
+	m.Again = c.doubt(ref, t, change.Version)
 	within := flushWithin
 	if change.Commit {
 		within = commitWithin
 	}
 	c.send(t, m, c.clock.Now().Add(within), func(err error) {
-		if err = c.sure(ref, t, change.Version, err); err == nil {
+		if err = c.sure(ref, t, m, err); err == nil {
 			done(nil)
 			return
 		}
@@ -266,7 +272,8 @@ func (c *Client) send(t actors.Tenure, m *save, until time.Time, done func(error
 			return
 		}
 		var got saved
-		if err := decoded(answer.Body, &got); err != nil || got.Term <= m.Term || !c.clock.Now().Before(until) {
+		over := c.doubted(actors.Ref{Kind: m.Kind, ID: m.ID}, t) == doubt{m.Version, true}
+		if err := decoded(answer.Body, &got); err != nil || got.Term <= m.Term || over || !c.clock.Now().Before(until) {
 			done(actors.ErrUnknown.Refuse("%v in term %d, after %d: %v", e.To, got.Term, m.Term, err))
 			return
 		}
@@ -288,38 +295,65 @@ func (c *Client) learn(t actors.Tenure, term uint64) uint64 {
 	return at.term
 }
 
-// sure remembers versions whose outcome is not known. When one of them is sent again, a refusal
-// tells of that request only: the one before may have been written.
-func (c *Client) sure(ref actors.Ref, t actors.Tenure, sent uint64, err error) error {
+// doubt notes that a version is sent, and reports whether it was sent before. Until its outcome is known it may be
+// written at any moment: also after the activation that sent it has ended.
+func (c *Client) doubt(ref actors.Ref, t actors.Tenure, version uint64) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.tenures[fenceKey{t.Role, t.Shard}]
 	if at == nil || at.tenure != t {
-		return err // nothing of this tenure is written any more
+		return false // nothing of this tenure is written any more
+	}
+	if again = at.unsure[ref].version == version; again {
+		return again
+	}
+	if at.unsure == nil {
+		at.unsure = make(map[actors.Ref]doubt)
+	}
+	at.unsure[ref] = doubt{version: version}
+	return again
+}
+
+// sure forgets the doubt if the outcome is known. When a version was sent twice, a refusal tells of the second request
+// only: the first may have been written.
+func (c *Client) sure(ref actors.Ref, t actors.Tenure, m *save, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.tenures[fenceKey{t.Role, t.Shard}]
+	if at == nil || at.tenure != t {
+		return err
 	}
 	r := (*actors.Refusal)(nil)
 	switch {
 	case errors.Is(err, actors.ErrUnknown):
-		if at.unsure == nil {
-			at.unsure = make(map[actors.Ref]uint64)
-		}
-		at.unsure[ref] = sent
-	case at.unsure[ref] == sent && errors.As(err, &r) && mayPass(r.Code):
+	case m.Again && errors.As(err, &r) && mayPass(r.Code):
 		return actors.ErrUnknown.Refuse("%v", r)
-	default:
+	case at.unsure[ref].version == m.Version:
 		delete(at.unsure, ref)
 	}
 	return err
 }
 
-// doubted is the version that was sent in this tenure and whose outcome is not known; 0 if there is none.
-func (c *Client) doubted(ref actors.Ref, t actors.Tenure) uint64 {
+// doubted is what was sent in this tenure and has no known outcome; its version is 0 if there is nothing.
+func (c *Client) doubted(ref actors.Ref, t actors.Tenure) doubt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if at := c.tenures[fenceKey{t.Role, t.Shard}]; at != nil && at.tenure == t {
 		return at.unsure[ref]
 	}
-	return 0
+	return doubt{}
+}
+
+// overtakes sees to it that what an activation before has sent is not sent again, and reports whether there is such.
+func (c *Client) overtakes(ref actors.Ref, t actors.Tenure) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.tenures[fenceKey{t.Role, t.Shard}]
+	if at == nil || at.tenure != t || at.unsure[ref].version == 0 {
+		return false
+	}
+	at.unsure[ref] = doubt{at.unsure[ref].version, true}
+	return true
 }
 
 // outcome says what a refused save came to. Only what is known not to be written may be called so.

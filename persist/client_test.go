@@ -83,3 +83,33 @@ func TestUnknownKindsAndNumbersAreRefused(t *testing.T) {
 	w.settle()
 	is(t, fmt.Sprint(codes), "[UNKNOWN_NUMBER BAD_BODY]")
 }
+
+func TestWhatAnActivationHadUnderWayWhenItEndedIsNotTakenAfterTheNextOneHasLoaded(t *testing.T) {
+	w := newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: -1})
+	g := w.game(gameA, 1)
+	g.load("ann")
+	var late []*actors.Envelope
+	w.hold = func(e *actors.Envelope) bool {
+		held := e.Number == persist.NumberSave && e.Type == actors.Message
+		if held {
+			late = append(late, e)
+		}
+		return held
+	}
+	before := g.save("ann", 1, true, `{"a":1}`)
+	w.settle()
+	next := g.begin("ann") // its own next one has number 2
+	w.settle()
+	next.is(t, "ok")
+	is(t, next.text(), "@1")
+	w.hold = nil
+	for _, e := range late {
+		w.sys.Route(e)
+	}
+	w.settle()
+	before.is(t, "STORE_UNKNOWN")
+	after := g.save("ann", 2, true, `{"b":2}`)
+	w.settle()
+	after.is(t, "ok")
+	is(t, w.stored("ann"), `={"b":2}@2`)
+}
