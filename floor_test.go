@@ -41,7 +41,8 @@ var floors = map[string][]string{
 	"modules/":            {"actors", "actors/wire", "hotreload", "modules/"},
 	"sample": {"actors", "actors/wire", "hotreload", "persist", "gate/client", "cluster/node", "cluster/cli",
 		"modules/"},
-	"sample/bank": {"actors", "actors/wire", "persist", "cluster/node", "cluster/cli"},
+	"sample/bank":  {"actors", "actors/wire", "persist", "cluster/node", "cluster/cli"},
+	"sample/relay": {"actors", "actors/wire", "cluster/node", "cluster/cli"},
 }
 
 // Each big dependency is known in these files only; a trailing slash means any file of the folder.

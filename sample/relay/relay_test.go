@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/fireflyrt/firefly/cluster/cli"
+	"github.com/fireflyrt/firefly/cluster/clustertest"
+)
+
+// These tests run the relay as a cluster of real processes under an open load of numbered steps, while nodes come and
+// go. `make chaos` runs long versions.
+
+const asRelay = "FIREFLY_TEST_GAME=relay"
+
+func TestMain(m *testing.M) {
+	if os.Getenv("FIREFLY_TEST_GAME") == "relay" {
+		cli.Main(App)
+	}
+	os.Exit(m.Run())
+}
+
+const relayConfig = `[cluster]
+name = "relay"
+lease = "5s"
+etcd_port = 9470
+[node.gate-1]
+roles = ["gate"]
+listen = "127.0.0.1:9410"
+tcp = "127.0.0.1:9400"
+[node.game]
+roles = ["game"]
+count = 2
+listen = "127.0.0.1:9420+"
+[node.persist]
+roles = ["persist"]
+count = 2
+listen = "127.0.0.1:9430+"
+`
+
+// start starts a cluster that runs the relay.
+func start(t *testing.T) *clustertest.Up {
+	t.Helper()
+	program, env := clustertest.Itself(t, asRelay)
+	return clustertest.New(t, clustertest.Game{Program: program, Config: relayConfig, Env: env}).Up()
+}
+
+// compete lets so many racers run.
+func compete(t *testing.T, c *clustertest.Up, racers int) *field {
+	t.Helper()
+	return run(t, "tcp://"+c.Config.With("gate")[0].TCP, racers)
+}
