@@ -26,7 +26,8 @@ func place(old *Assignment, candidates []Member, orphaned func(Owner) bool) *Ass
 		i := lightest(candidates, loads)
 		loads[i]++
 		m := candidates[i]
-		next.Owners[shard] = Owner{Name: m.Name, Incarnation: m.Incarnation, Epoch: o.Epoch + 1}
+		next.Owners[shard] = Owner{Name: m.Name, Incarnation: m.Incarnation, Epoch: o.Epoch + 1, Root: o.Epoch + 1}
+		next.abandon(shard)
 		changed = true
 	}
 	if !changed {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -126,9 +127,12 @@ func (c *coordinator) decide(role string, v *View, r *Record, now time.Time) (De
 			old.Revision = was.Revision
 		}
 	}
-	var candidates []Member
+	var members, candidates []Member
 	for _, m := range v.Members {
 		if m.HasRole(role) {
+			members = append(members, m)
+		}
+		if m.HasRole(role) && !m.Draining {
 			candidates = append(candidates, m)
 		}
 	}
@@ -140,9 +144,30 @@ func (c *coordinator) decide(role string, v *View, r *Record, now time.Time) (De
 	}
 	next := place(old, candidates, orphaned)
 	if next == nil {
+		next = c.arrange(old, members)
+	}
+	if next == nil {
 		return Decree{}, false
 	}
 	return Decree{Role: role, Next: next, Coordinator: true, Absent: c.missing(old, orphaned, r)}, true
+}
+
+// arrange drops intents that cannot be, and adds those that are wanted. It returns nil if all is as it should be.
+func (c *coordinator) arrange(old *Assignment, members []Member) *Assignment {
+	next := tidy(old, members)
+	if !c.calm(old) {
+		return next
+	}
+	return cmp.Or(balance(cmp.Or(next, old), members), next)
+}
+
+// calm reports whether all owners of a role are there: who moves shards for balance while somebody is away may have to
+// move them again.
+func (c *coordinator) calm(a *Assignment) bool {
+	return !slices.ContainsFunc(a.Owners, func(o Owner) bool {
+		_, away := c.absent[o.Incarnation]
+		return away || o.Incarnation == 0
+	})
 }
 
 func (c *coordinator) orphaned(o Owner, r *Record, now time.Time) bool {

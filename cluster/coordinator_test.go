@@ -15,9 +15,9 @@ func assignmentOf(owners string) *Assignment {
 	a := &Assignment{Generation: 1, Revision: 5}
 	for _, o := range owners {
 		if o == '-' {
-			a.Owners = append(a.Owners, Owner{Epoch: 3})
+			a.Owners = append(a.Owners, Owner{Epoch: 3, Root: 3})
 		} else {
-			a.Owners = append(a.Owners, Owner{Name: string(o), Incarnation: uint64(o), Epoch: 3})
+			a.Owners = append(a.Owners, Owner{Name: string(o), Incarnation: uint64(o), Epoch: 3, Root: 3})
 		}
 	}
 	return a
@@ -225,7 +225,7 @@ func TestOnlyWhoHoldsTheElectionDecrees(t *testing.T) {
 }
 
 func TestAnAssignmentSurvivesItsRecord(t *testing.T) {
-	a := assignmentOf("ab-a")
+	a := assignmentOf("ab-a").dated(5)
 	text, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,8 @@ func TestChangesNameWhatWasLostAndWhatHasANewOwner(t *testing.T) {
 		}
 	}
 	again := view("ab")
-	again.Roles["game"].Owners[0].Epoch++ // lost and regained between two looks
+	o := &again.Roles["game"].Owners[0] // lost and regained between two looks
+	o.Epoch, o.Root = o.Epoch+1, o.Root+1
 	if lost, moved := changes(view("ab"), again, "game", 'a'); len(lost) != 1 || len(moved) != 1 {
 		t.Errorf("a regained shard: lost %v, moved %v", lost, moved)
 	}

@@ -25,6 +25,8 @@ type Member struct {
 	WS          string   `json:"ws,omitempty"`   // the same for browsers
 	HTTP        string   `json:"http,omitempty"` // its pages, health and metrics
 	Weight      int      `json:"weight,omitempty"`
+	Moves       bool     `json:"moves,omitempty"`    // it can hand shards over and take them over by planned moves
+	Draining    bool     `json:"draining,omitempty"` // it gets no shards and hands over what it has
 	// Since is the registry's revision at which this incarnation first joined: its first record was that one. It stays
 	// when a lost lease is replaced. Whoever registers leaves it 0.
 	Since int64 `json:"since,omitempty"`

@@ -241,7 +241,8 @@ func (n *memoryNode) check(d Decree) error {
 		return errCutOff
 	case revision != d.Next.Revision,
 		d.Coordinator && y.coordinator != n.member.Incarnation,
-		slices.ContainsFunc(d.Absent, y.registered):
+		slices.ContainsFunc(d.Absent, y.registered),
+		slices.ContainsFunc(d.Alive, func(n uint64) bool { return !y.registered(n) }):
 		return ErrConflict
 	}
 	return nil
@@ -249,9 +250,7 @@ func (n *memoryNode) check(d Decree) error {
 
 // write puts an assignment into the next revision. The caller holds mu.
 func (y *Memory) write(d Decree) {
-	next := d.Next.clone()
-	next.Revision = y.revision + 1
-	y.roles[d.Role] = next
+	y.roles[d.Role] = d.Next.dated(y.revision + 1)
 }
 
 // Leave removes the member, as Registry says.

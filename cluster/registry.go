@@ -198,6 +198,10 @@ func (y *EtcdRegistry) Assign(d Decree, done func(error)) {
 			key := y.memberKey(incarnation)
 			conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(key), "=", 0))
 		}
+		for _, incarnation := range d.Alive {
+			key := y.memberKey(incarnation)
+			conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(key), ">", 0))
+		}
 		return y.commit(ctx, conditions, put)
 	})
 }

@@ -42,6 +42,7 @@ type Decree struct {
 	Next        *Assignment // Revision: the one it was made from, 0 if the role had none
 	Coordinator bool        // the writer must hold the election
 	Absent      []uint64    // incarnations that must still not be registered
+	Alive       []uint64    // incarnations that must still be registered
 }
 
 // A Carrier carries opaque batches between nodes. It may lose, double and reorder them: the streams above it do not
