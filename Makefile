@@ -38,7 +38,8 @@ chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kill
 	go test -count 1 -timeout 30m -run Sparks ./sample -rapid.checks 1000
 	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 FIREFLY_SEEDS=200 go test -count 1 -timeout 30m \
 		-run 'StoreIsAway|Takeovers|RowsLife|WhateverTheServerDoes|NoConfirmedUpdate' ./persist -rapid.checks 2000
-	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 go test -count 1 -timeout 60m -v ./sample/bank
+	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 FIREFLY_PARTITIONS=16 FIREFLY_CUT=12 \
+		go test -count 1 -timeout 60m -v ./sample/bank
 
 clean: ## remove what clusters leave here: logs, binaries, embedded stores. The world begins anew
 	rm -rf .firefly

@@ -43,6 +43,7 @@ const (
 type Link struct {
 	host     string
 	port     int
+	from     net.Dialer // of connections: they come from where it listens, if that is one address of several
 	log      *slog.Logger
 	receiver Receiver
 	system   *actor.ActorSystem
@@ -75,6 +76,9 @@ func NewLink(listen string, log *slog.Logger) (*Link, error) {
 		return nil, fmt.Errorf("cluster: link address %q: the port is no number", listen)
 	}
 	l := &Link{host: host, port: port, log: log, targets: map[string]*linkTarget{}}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() && host != "127.0.0.1" && host != "::1" {
+		l.from.LocalAddr = &net.TCPAddr{IP: ip}
+	}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -166,7 +170,7 @@ func (l *Link) dial(ctx context.Context, address string) (net.Conn, error) {
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 	for {
-		conn, err := (&net.Dialer{}).DialContext(within, "tcp", address)
+		conn, err := l.from.DialContext(within, "tcp", address)
 		if err == nil {
 			return &linkConn{Conn: conn, release: context.AfterFunc(t.ctx, func() { conn.Close() })}, nil
 		}

@@ -67,16 +67,17 @@ type Etcd struct {
 
 // NodeConfig is a table [node.NAME], or one copy of it.
 type NodeConfig struct {
-	Name   string // game-2
-	Table  string // game: the name in the file that this node is a copy of
-	Roles  []string
-	Count  int    // 0: not a copy
-	Listen string // host:port for the link; port 0: any
-	TCP    string // client listener; "" none
-	WS     string // client listener; "" none
-	HTTP   string // metrics and health, on admin nodes the page; "" none
-	Host   string // name of the machine that starts it; "" any
-	Weight int    // share of the shards, relative to the other nodes'
+	Name      string // game-2
+	Table     string // game: the name in the file that this node is a copy of
+	Roles     []string
+	Count     int    // 0: not a copy
+	Listen    string // host:port for the link; port 0: any
+	Advertise string // host:port by which others reach Listen; "": the same
+	TCP       string // client listener; "" none
+	WS        string // client listener; "" none
+	HTTP      string // metrics and health, on admin nodes the page; "" none
+	Host      string // name of the machine that starts it; "" any
+	Weight    int    // share of the shards, relative to the other nodes'
 }
 
 // GateConfig is the table [gate].
@@ -219,7 +220,7 @@ type Listener struct {
 // Listeners lists what a node listens on, ports 0 included.
 func (c *Config) Listeners(n NodeConfig) []Listener {
 	var all []Listener
-	for _, key := range addressKeys {
+	for _, key := range listenKeys {
 		if a := n.address(key); *a != "" {
 			all = append(all, Listener{key, *a})
 		}
@@ -232,8 +233,11 @@ func (c *Config) Listeners(n NodeConfig) []Listener {
 	return all
 }
 
-// addressKeys are the keys of a node that hold an address.
-var addressKeys = [...]string{"listen", "tcp", "ws", "http"}
+// listenKeys are the keys of a node that hold an address which it listens at, addressKeys those that hold any.
+var (
+	listenKeys  = [...]string{"listen", "tcp", "ws", "http"}
+	addressKeys = [...]string{"listen", "tcp", "ws", "http", "advertise"}
+)
 
 func (n *NodeConfig) address(key string) *string {
 	switch key {
@@ -243,8 +247,10 @@ func (n *NodeConfig) address(key string) *string {
 		return &n.TCP
 	case "ws":
 		return &n.WS
-	default:
+	case "http":
 		return &n.HTTP
+	default:
+		return &n.Advertise
 	}
 }
 

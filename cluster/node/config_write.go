@@ -107,8 +107,8 @@ func (c *Config) Moved(data string, port int) *Config {
 	}
 	port += registryPorts
 	for _, n := range c.Nodes {
-		n.Host = ""
-		for _, key := range addressKeys {
+		n.Host, n.Advertise = "", ""
+		for _, key := range listenKeys {
 			if a := n.address(key); *a != "" {
 				*a = loopback(port)
 				port++
@@ -126,7 +126,7 @@ const registryPorts = 2
 func (c *Config) Ports() int {
 	count := registryPorts
 	for _, n := range c.Nodes {
-		for _, key := range addressKeys {
+		for _, key := range listenKeys {
 			if *n.address(key) != "" {
 				count++
 			}

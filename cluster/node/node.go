@@ -94,7 +94,7 @@ func (n *Node) makeCluster() (err error) {
 	}
 	n.Cluster, err = cluster.New(cluster.Options{
 		Self: cluster.Member{Name: n.self.Name, Incarnation: n.parts.Incarnation, Roles: n.self.Roles,
-			TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
+			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
 		Shards: n.config.Cluster.Shards, Lease: n.config.Cluster.Lease, Expected: expected,
 		Registry: n.parts.Registry, Carrier: n.parts.Carrier,
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Draw: n.parts.Draw,

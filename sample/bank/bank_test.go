@@ -90,9 +90,16 @@ const (
 // open starts a branch.
 func open(t *testing.T, store string, lease time.Duration) *branch {
 	t.Helper()
+	b := build(t, store, strings.Replace(bankConfig, "LEASE", lease.String(), 1))
+	b.up = b.Up()
+	return b
+}
+
+// build makes a branch that does not run yet.
+func build(t *testing.T, store, text string) *branch {
+	t.Helper()
 	b := &branch{t: t}
 	program, env := clustertest.Itself(t, asBank)
-	text := strings.Replace(bankConfig, "LEASE", lease.String(), 1)
 	if store == inMariaDB {
 		b.maria = mariadbtest.Start(t)
 		dsn := b.maria.DSN()
@@ -109,6 +116,5 @@ func open(t *testing.T, store string, lease time.Duration) *branch {
 			t.Fatalf("migrate: exit code %d\n%s", code, text)
 		}
 	}
-	b.up = b.Up()
 	return b
 }
