@@ -33,7 +33,7 @@ type Intent struct {
 // An Assignment is who owns which shard of one role, and who is to. It is one record in the registry, so there is no
 // partial view.
 type Assignment struct {
-	Generation uint64   // drawn when a role's record is first made; epochs are compared within one only
+	Generation uint64   // of the cluster, drawn for its first role; epochs are compared within one only
 	Revision   int64    // of the record; a writer names the one it has read
 	Owners     []Owner  // by shard
 	Intents    []Intent // by shard; one at most for each

@@ -54,6 +54,10 @@ type Options struct {
 	Parking   int           // envelopes per role that wait for an owner; above it OVERLOADED
 	// Condemned is called once if this incarnation finds its own death certificate: the process must end. May be nil.
 	Condemned func()
+	// Reborn is called once if the registry has forgotten this cluster, or has another generation: nothing is known of
+	// it any more, and nothing that lives by shards may act. Whoever goes on ends it (Abandon) and makes a new Cluster
+	// with a new incarnation. It must return soon. If it is nil, Condemned is called instead.
+	Reborn func()
 }
 
 // complete fills in defaults and says all that is missing or out of bounds.
@@ -87,7 +91,9 @@ func (o *Options) complete() error {
 }
 
 // margin is how much earlier than its lease a node stops to act.
-func (o *Options) margin() time.Duration { return min(time.Second, o.Lease/4) }
+func (o *Options) margin() time.Duration { return margin(o.Lease) }
+
+func margin(lease time.Duration) time.Duration { return min(time.Second, lease/4) }
 
 // A Cluster is one node's part of the cluster. It fulfils actors.Router.
 //
@@ -116,7 +122,7 @@ type Cluster struct {
 	onView      []func(old, now *View)
 	onHeld      []func()
 	lapsed      bool
-	condemned   bool
+	condemned   bool // or forgotten by the registry
 	stopTick    func() bool
 }
 

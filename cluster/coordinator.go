@@ -23,13 +23,14 @@ type coordinator struct {
 	heard    time.Time            // when the newest answered keep-alive was sent
 	waiting  map[string]time.Time // roles whose nodes are still to come, and since when
 	served   map[string]bool      // roles that had somebody to take over when I last looked
+	founding founding
 }
 
 // retire forgets what it was waiting for: an election starts all waiting anew. It keeps in mind which roles a member
 // plays while somebody else coordinates: who leaves in order gives up its shards and the election in one step, and its
 // successor must not take that for a cluster that starts.
 func (c *coordinator) retire(r *Record) {
-	c.absent, c.waiting = nil, nil
+	c.absent, c.waiting, c.founding = nil, nil, founding{}
 	if r.Coordinator == 0 {
 		return // between two coordinators
 	}
@@ -47,7 +48,7 @@ func (c *coordinator) retire(r *Record) {
 // seemed absent may have had no way to say otherwise.
 func (c *coordinator) contact(sent time.Time) {
 	if sent.Sub(c.heard) >= c.lease {
-		c.absent = nil
+		c.absent, c.founding = nil, founding{}
 	}
 	c.heard = sent
 }
@@ -75,6 +76,9 @@ func (c *coordinator) step(r *Record, now time.Time) []Decree {
 		if d, ok := c.decide(role, v, r, now); ok {
 			decrees = append(decrees, d)
 		}
+	}
+	if !c.founded(v, r, now) {
+		return nil
 	}
 	return decrees
 }
@@ -121,11 +125,10 @@ func (c *coordinator) watch(r *Record, now time.Time) {
 // decide makes the decree for one role, if there is anything to decide.
 func (c *coordinator) decide(role string, v *View, r *Record, now time.Time) (Decree, bool) {
 	old := r.Roles[role]
-	if old == nil || len(old.Owners) != c.shards {
-		old = &Assignment{Generation: c.draw(), Owners: make([]Owner, c.shards)}
-		if was := r.Roles[role]; was != nil {
-			old.Revision = was.Revision
-		}
+	if old == nil {
+		old = &Assignment{Generation: c.generation(r), Owners: make([]Owner, c.shards)}
+	} else if len(old.Owners) != c.shards { // epochs begin anew
+		old = &Assignment{Generation: c.draw(), Owners: make([]Owner, c.shards), Revision: old.Revision}
 	}
 	var members, candidates []Member
 	for _, m := range v.Members {

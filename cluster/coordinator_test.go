@@ -96,6 +96,7 @@ func newChair(expected int) *chair {
 	if expected > 0 {
 		h.expected = map[string]int{"game": expected}
 	}
+	h.contact(h.now)
 	return h
 }
 
@@ -142,7 +143,8 @@ func TestTheFirstAssignmentWaitsForTheExpectedOrALease(t *testing.T) {
 	want(t, "shortly before the lease", h.see("a", "", ""), "")
 	h.wait(time.Second)
 	want(t, "after the lease", h.see("a", "", ""), "aaaa")
-	want(t, "nobody expects more", newChair(0).see("a", "", ""), "aaaa")
+	want(t, "nobody is expected", newChair(0).see("a", "", ""), "")
+	want(t, "there was a cluster before", newChair(0).see("a", "----", ""), "aaaa")
 }
 
 func TestAnAbsentOwnerIsWaitedForAndADeadOneIsNot(t *testing.T) {

@@ -14,3 +14,6 @@ var errMalformed = errors.New("cluster: malformed batch")
 
 // errClosed means that the cluster was closed before it could leave.
 var errClosed = errors.New("cluster: closed")
+
+// errForgotten means that the registry is not the one that was joined; see Witness.
+var errForgotten = errors.New("cluster: the registry has forgotten this cluster")

@@ -101,6 +101,16 @@ func (s *etcdState) remove(key string) {
 	}
 }
 
+// reborn reports whether a later state is of another generation, and which role tells.
+func (s *etcdState) reborn(next etcdState) (role string, other bool) {
+	for _, role := range slices.Sorted(maps.Keys(s.roles)) {
+		if now := next.roles[role]; now == nil || now.Generation != s.roles[role].Generation {
+			return role, true
+		}
+	}
+	return "", false
+}
+
 // record is the state as the cluster sees it. It shares nothing that changes.
 func (s *etcdState) record() *Record {
 	r := &Record{Revision: s.revision, Roles: maps.Clone(s.roles), Dead: maps.Clone(s.dead), Coordinator: s.coordinator}

@@ -267,6 +267,7 @@ type deaf struct{}
 
 func (deaf) Changed(*Record)   {}
 func (deaf) Renewed(time.Time) {}
+func (deaf) Forgotten()        {}
 
 func parcel(target, typeName string, m proto.Message, change func(*remote.MessageBatch)) *remote.RemoteMessage {
 	bytes, _ := proto.Marshal(m)

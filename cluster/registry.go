@@ -48,6 +48,10 @@ type EtcdRegistry struct {
 	lease clientv3.LeaseID
 	sent  time.Time // of the newest answered keep-alive
 	left  bool
+	// strange: this is another registry than the one that was joined.
+	strange bool
+
+	keeping sync.Mutex // held while the registration is renewed or taken back
 }
 
 // NewEtcdRegistry makes a registry; it does not need etcd to be up yet.
@@ -91,30 +95,63 @@ func (y *EtcdRegistry) begin(ctx context.Context) error {
 func (y *EtcdRegistry) read(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, registryCall)
 	defer cancel()
+	seen := y.seen()
 	all, err := y.client.Get(within, y.prefix, clientv3.WithPrefix())
 	if err != nil {
 		return fmt.Errorf("cluster: read the registry: %w", err)
 	}
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	y.take(all.Header.Revision, all.Kvs)
-	return nil
+	return y.take(seen, all.Header.Revision, all.Kvs)
 }
 
-// take brings the whole record of a revision, unless the watch was faster. The caller holds mu.
-func (y *EtcdRegistry) take(revision int64, all []*mvccpb.KeyValue) {
-	if revision < y.state.revision {
-		return
-	}
-	state := etcdState{revision: revision}
+// seen is the newest revision that this node knows.
+func (y *EtcdRegistry) seen() int64 {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.state.revision
+}
+
+// take brings the whole record of a revision, unless the watch was faster. It was asked for when this node had seen
+// another revision: one that is older now, or another generation, means that this is not the registry that it joined.
+// The caller holds mu.
+func (y *EtcdRegistry) take(seen, revision int64, all []*mvccpb.KeyValue) error {
+	next := etcdState{revision: revision}
 	for _, kv := range all {
 		key := strings.TrimPrefix(string(kv.Key), y.prefix)
-		if err := state.put(key, kv.Value, kv.CreateRevision, kv.ModRevision); err != nil {
+		if err := next.put(key, kv.Value, kv.CreateRevision, kv.ModRevision); err != nil {
 			y.o.Log.Error("the registry holds what I cannot read", "key", string(kv.Key), "error", err)
 		}
 	}
-	y.state = state
-	y.witness.Changed(state.record())
+	if revision < seen {
+		y.o.Log.Warn("the registry has forgotten", "node", y.member.Name, "revision", revision, "seen", seen)
+		return y.forgotten()
+	}
+	if revision < y.state.revision {
+		return nil
+	}
+	return y.show(next)
+}
+
+// show brings a state that is not older than the last. The caller holds mu.
+func (y *EtcdRegistry) show(next etcdState) error {
+	if role, other := y.state.reborn(next); other {
+		y.o.Log.Warn("the registry has another generation", "node", y.member.Name, "role", role)
+		return y.forgotten()
+	}
+	y.state = next
+	y.witness.Changed(next.record())
+	return nil
+}
+
+// forgotten ends all dealings with a registry that is another than the one that was joined. The caller holds mu.
+func (y *EtcdRegistry) forgotten() error {
+	if !y.strange && y.ctx.Err() == nil {
+		y.witness.Forgotten()
+	}
+	y.strange = true
+	y.cancel()
+	return errForgotten
 }
 
 // watch brings every change after what was read, until Close.
@@ -164,8 +201,7 @@ func (y *EtcdRegistry) apply(news clientv3.WatchResponse) {
 			y.o.Log.Error("the registry holds what I cannot read", "key", string(e.Kv.Key), "error", err)
 		}
 	}
-	y.state = next
-	y.witness.Changed(next.record())
+	y.show(next) //nolint:errcheck // if it is another registry's, the watch ends
 }
 
 // elect takes the election if nobody holds it.
@@ -180,7 +216,7 @@ func (y *EtcdRegistry) elect() {
 	defer cancel()
 	key := y.prefix + keyCoordinator
 	// An error is no loss: the lease is kept, and then this is tried again.
-	y.client.Txn(within).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
+	y.client.Txn(within).If(y.belongs(), clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
 		Then(clientv3.OpPut(key, incarnationText(y.member.Incarnation), clientv3.WithLease(lease))).Commit()
 }
 
@@ -220,12 +256,11 @@ func (y *EtcdRegistry) Leave(without []Decree, done func(error)) {
 			}
 			conditions, ops = append(conditions, unchanged...), append(ops, put)
 		}
-		y.leaving(true)
-		if err := y.commit(ctx, conditions, ops...); err != nil {
-			y.leaving(false)
-			return err
-		}
-		return nil
+		y.keeping.Lock()
+		defer y.keeping.Unlock()
+		err := y.commit(ctx, conditions, ops...)
+		y.leaving(err == nil)
+		return err
 	})
 }
 
@@ -261,8 +296,13 @@ func (y *EtcdRegistry) coordinates() clientv3.Cmp {
 	return clientv3.Compare(clientv3.Value(y.prefix+keyCoordinator), "=", incarnationText(y.member.Incarnation))
 }
 
+// belongs is the condition that this node is a member, of this very registry.
+func (y *EtcdRegistry) belongs() clientv3.Cmp {
+	return clientv3.Compare(clientv3.CreateRevision(y.memberKey(y.member.Incarnation)), ">", 0)
+}
+
 func (y *EtcdRegistry) commit(ctx context.Context, conditions []clientv3.Cmp, ops ...clientv3.Op) error {
-	written, err := y.client.Txn(ctx).If(conditions...).Then(ops...).Commit()
+	written, err := y.client.Txn(ctx).If(append(conditions, y.belongs())...).Then(ops...).Commit()
 	if err != nil {
 		return fmt.Errorf("cluster: write to the registry: %w", err)
 	}

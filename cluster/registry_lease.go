@@ -17,6 +17,9 @@ import (
 // errTwice means that a registration whose outcome was unknown had taken place. It is taken back and made anew.
 var errTwice = errors.New("cluster: registered before")
 
+// errLeft means that the registration was taken back in order.
+var errLeft = errors.New("cluster: left")
+
 // register takes a new lease, writes the member under it and brings the record as it is with it: all others that see
 // this revision see the member, and the member's first picture is none but this.
 func (y *EtcdRegistry) register(ctx context.Context) (sent time.Time, err error) {
@@ -31,6 +34,7 @@ func (y *EtcdRegistry) register(ctx context.Context) (sent time.Time, err error)
 	if err != nil {
 		return sent, fmt.Errorf("cluster: write member %s: %w", y.member.Name, err)
 	}
+	seen := y.seen()
 	written, err := y.client.Txn(within).If(y.alive()).Then(y.enter(string(text), lease.ID)).Commit()
 	if err != nil {
 		return sent, fmt.Errorf("cluster: register %s: %w", y.member.Name, err)
@@ -39,8 +43,7 @@ func (y *EtcdRegistry) register(ctx context.Context) (sent time.Time, err error)
 		return sent, ErrCondemned
 	}
 	if entered := written.Responses[0].GetResponseTxn(); entered.Succeeded {
-		y.entered(lease.ID, written.Header.Revision, entered.Responses[1].GetResponseRange().Kvs)
-		return sent, nil
+		return sent, y.entered(seen, lease.ID, written.Header.Revision, entered.Responses[1].GetResponseRange().Kvs)
 	}
 	return sent, errTwice
 }
@@ -63,14 +66,14 @@ func (y *EtcdRegistry) enter(text string, lease clientv3.LeaseID) clientv3.Op {
 }
 
 // entered notes what a registration brought.
-func (y *EtcdRegistry) entered(lease clientv3.LeaseID, revision int64, all []*mvccpb.KeyValue) {
+func (y *EtcdRegistry) entered(seen int64, lease clientv3.LeaseID, revision int64, all []*mvccpb.KeyValue) error {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.lease = lease
 	if y.member.Since == 0 {
 		y.member.Since = revision
 	}
-	y.take(revision, all)
+	return y.take(seen, revision, all)
 }
 
 // memberKey is where a member stands.
@@ -89,18 +92,11 @@ func (y *EtcdRegistry) renewed(sent time.Time) {
 // keep keeps the lease, until Close or Leave.
 func (y *EtcdRegistry) keep() {
 	for wait := y.o.Lease / 3; pause(y.ctx, wait); {
-		y.mu.Lock()
-		left, lease, last := y.left, y.lease, y.sent
-		y.mu.Unlock()
-		if left {
-			return
-		}
-		sent, err := y.extend(lease)
-		if err == nil && sent.Sub(last) >= y.o.Lease-time.Second {
-			err = y.read(y.ctx) // after a lapse: nothing may be done by what I knew before
-		}
+		sent, err := y.renew()
 		wait = y.o.Lease / 3
 		switch {
+		case errors.Is(err, errLeft):
+			return
 		case err == nil:
 			y.renewed(sent)
 			y.elect()
@@ -109,6 +105,25 @@ func (y *EtcdRegistry) keep() {
 			wait = registryPause
 		}
 	}
+	y.revoke()
+}
+
+// renew extends the lease. If the node has had to pause meanwhile, the record is read before it may go on: nothing may
+// be done by what it knew before.
+func (y *EtcdRegistry) renew() (sent time.Time, err error) {
+	y.keeping.Lock()
+	defer y.keeping.Unlock()
+	y.mu.Lock()
+	left, lease, last := y.left, y.lease, y.sent
+	y.mu.Unlock()
+	if left {
+		return sent, errLeft
+	}
+	sent, err = y.extend(lease)
+	if err == nil && time.Since(last) >= y.o.Lease-margin(y.o.Lease) {
+		err = y.read(y.ctx)
+	}
+	return sent, err
 }
 
 // extend renews the lease, or replaces one that is gone.
@@ -116,13 +131,39 @@ func (y *EtcdRegistry) extend(lease clientv3.LeaseID) (sent time.Time, err error
 	within, cancel := context.WithTimeout(y.ctx, min(registryCall, y.o.Lease/3))
 	defer cancel()
 	sent = time.Now()
-	_, err = y.client.KeepAliveOnce(within, lease)
-	if !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+	seen := y.seen()
+	kept, err := y.client.KeepAliveOnce(within, lease)
+	switch {
+	case errors.Is(err, rpctypes.ErrLeaseNotFound):
+		return y.replace()
+	case err == nil && kept.ResponseHeader.GetRevision() < seen: // a member of etcd's that is behind, or a restored etcd
+		err = y.read(y.ctx)
+	}
+	return sent, err
+}
+
+// replace registers again under a new lease, if this is still the registry that was joined.
+func (y *EtcdRegistry) replace() (sent time.Time, err error) {
+	if err = y.read(y.ctx); err != nil {
 		return sent, err
 	}
 	sent, err = y.register(y.ctx)
 	if errors.Is(err, ErrCondemned) {
-		return sent, y.read(y.ctx) // the witness sees the certificate
+		err = y.read(y.ctx) // the witness sees the certificate
 	}
 	return sent, err
+}
+
+// revoke takes a registration back that stands in a registry of another generation. Who was closed leaves it to its
+// lease.
+func (y *EtcdRegistry) revoke() {
+	y.mu.Lock()
+	lease, strange := y.lease, y.strange
+	y.mu.Unlock()
+	if !strange {
+		return
+	}
+	within, cancel := context.WithTimeout(context.Background(), registryCall)
+	defer cancel()
+	y.client.Revoke(within, lease) //nolint:errcheck // a wiped registry does not know it, and any other forgets it
 }

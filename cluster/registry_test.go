@@ -170,6 +170,8 @@ type listener struct {
 	mu     sync.Mutex
 	record *Record
 	heard  []int64
+
+	forgotten int
 }
 
 func (l *listener) Changed(r *Record) {
@@ -180,6 +182,12 @@ func (l *listener) Changed(r *Record) {
 }
 
 func (l *listener) Renewed(time.Time) {}
+
+func (l *listener) Forgotten() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forgotten++
+}
 
 func (l *listener) get() Record {
 	l.mu.Lock()

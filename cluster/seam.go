@@ -11,13 +11,14 @@ import (
 // bytes between two of them, and the actors of this node. Production has etcd and protoactor remote, the test kit has
 // memory; the code between is the same.
 
-// A Registry keeps what all nodes must agree on.
+// A Registry keeps what all nodes must agree on. One of them serves one incarnation.
 type Registry interface {
 	// Join registers the member under a lease, reads the record, tells w, and keeps both fresh until Leave or Close.
 	// It blocks at most as long as ctx lives. A lease that is lost is replaced, with the same incarnation.
 	Join(ctx context.Context, m Member, w Witness) error
-	// Assign writes one role's assignment, if its conditions still hold: ErrConflict if not, and then the record that
-	// says why is on its way. It returns at once; done is called once, later, from any goroutine.
+	// Assign writes one role's assignment, if its conditions still hold and the writer is a member: ErrConflict if not,
+	// and then the record that says why is on its way. It returns at once; done is called once, later, from any
+	// goroutine.
 	Assign(d Decree, done func(error))
 	// Leave removes the member and writes the assignments without it, all or nothing, so that nobody waits for its
 	// lease to end; ErrConflict if one of them has changed. The witness goes on to hear the record until Close. It
@@ -34,6 +35,9 @@ type Witness interface {
 	// Renewed says that a keep-alive sent at this time has been answered, so that the lease runs until sent + lease at
 	// least. After a lapse, a record read since then was brought first.
 	Renewed(sent time.Time)
+	// Forgotten says that the registry is not the one that was joined: it was wiped, or has another generation. It is
+	// the last thing that is heard; whoever goes on joins as new.
+	Forgotten()
 }
 
 // A Decree is a new assignment and what must be true for it to be written.
