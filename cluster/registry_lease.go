@@ -136,7 +136,7 @@ func (y *EtcdRegistry) extend(lease clientv3.LeaseID) (sent time.Time, err error
 	switch {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return y.replace()
-	case err == nil && kept.ResponseHeader.GetRevision() < seen: // a member of etcd's that is behind, or a restored etcd
+	case err == nil && kept.ResponseHeader.GetRevision() < seen: // by a member of etcd that is behind, or restored
 		err = y.read(y.ctx)
 	}
 	return sent, err
