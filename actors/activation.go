@@ -15,7 +15,11 @@ func (n *entity) construct() *Props {
 	}
 	if n.kind.stored() {
 		p.box = newBox(n)
+		p.kept = p.box
 		p.cells = append(p.cells, p.box)
+	} else if n.kind.table.retries {
+		p.kept = newBox(n)
+		p.cells = append(p.cells, p.kept)
 	}
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -42,6 +43,7 @@ type Contents struct {
 	In    map[Ref]*Taken `json:"in,omitempty"`    // by sender
 	Twice map[Ref]int64  `json:"twice,omitempty"` // receivers that may be sent a message twice: when last, in Unix ms
 	Due   []*Reminder    `json:"due,omitempty"`   // in the order of their times
+	Asked map[Ref]*Asked `json:"asked,omitempty"` // requests with Retry numbers, by session
 }
 
 // A notice is something that leaves when the turn that made it is durable: a message to be sent, or what is to be told
@@ -70,7 +72,7 @@ func (b *box) change() *Contents {
 		b.n.turn.touch(b)
 		c := *b.now
 		c.Out, c.Due = slices.Clone(c.Out), slices.Clone(c.Due)
-		c.In, c.Twice = maps.Clone(c.In), maps.Clone(c.Twice)
+		c.In, c.Twice, c.Asked = maps.Clone(c.In), maps.Clone(c.Twice), maps.Clone(c.Asked)
 		b.before, b.wasDirty, b.editing = b.now, b.dirty, true
 		b.now, b.dirty = &c, true
 	}
@@ -139,11 +141,11 @@ func (c *Contents) bytes() (sum int) {
 }
 
 func (c *Contents) isEmpty() bool {
-	return c.Next == 0 && len(c.Out)+len(c.In)+len(c.Twice)+len(c.Due) == 0
+	return c.Next == 0 && len(c.Out)+len(c.In)+len(c.Twice)+len(c.Due)+len(c.Asked) == 0
 }
 
 func (b *box) cellName() string { return boxName }
-func (b *box) isStored() bool   { return true }
+func (b *box) isStored() bool   { return b.n.kind.stored() }
 func (b *box) isDirty() bool    { return b.dirty }
 func (b *box) peek() any        { return b.now }
 
@@ -195,6 +197,7 @@ func (b *box) load(cells, _ map[string]json.RawMessage) error {
 
 // reload is load at the begin of an activation: those before may have sent anything that is in it.
 func (b *box) reload(at int64) {
+	b.now.outlive(time.UnixMilli(at))
 	for _, p := range b.now.Out {
 		if b.now.Twice == nil {
 			b.now.Twice = map[Ref]int64{}
@@ -240,7 +243,8 @@ func (e boxEdit) After(p *Patch) error  { return p.box(e.n, e.after) }
 
 // Weight is what it keeps in memory, in bytes. What parcels hold is not in it: they are shared.
 func (e boxEdit) Weight() int {
-	return editWeight + len(e.before.Out)*int(unsafe.Sizeof(&Parcel{})) + len(e.before.In)*memberWeight
+	return editWeight + len(e.before.Out)*int(unsafe.Sizeof(&Parcel{})) +
+		(len(e.before.In)+len(e.before.Asked))*memberWeight
 }
 
 func (b *box) image(p *Patch) error {
@@ -285,6 +289,10 @@ func (c *Contents) masked(messages wire.Catalogue, mask Mask) *Contents {
 		s := *r
 		s.Body = hide(r.Number, r.Body)
 		m.Due[i] = &s
+	}
+	m.Asked = maps.Clone(c.Asked)
+	for session, a := range m.Asked {
+		m.Asked[session] = a.masked(hide)
 	}
 	return &m
 }

@@ -27,6 +27,7 @@ const (
 	StoreBehind      Code = "STORE_BEHIND"
 	StoreRefused     Code = "STORE_REFUSED"
 	CommitUnknown    Code = "COMMIT_UNKNOWN"
+	OutcomeUnknown   Code = "OUTCOME_UNKNOWN"
 	Restarted        Code = "RESTARTED"
 	TooManyHops      Code = "TOO_MANY_HOPS"
 	TooBig           Code = "TOO_BIG"

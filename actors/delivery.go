@@ -23,6 +23,8 @@ type counters struct {
 
 	stuck atomic.Int64
 
+	again, outcomeUnknown atomic.Uint64 // requests with Retry numbers that came again
+
 	delivered, undelivered, resent, repeated, gaps, reminded atomic.Uint64 // durable messages and reminders
 }
 
@@ -270,6 +272,9 @@ type Report struct {
 	Probes uint64 // that looked for actors which wait for each other
 	Cycles uint64 // questions that were answered CYCLE
 
+	Again          uint64 // requests with Retry numbers that came again, and had been handled before
+	OutcomeUnknown uint64 // of them, those whose reply was not kept
+
 	Delivered   uint64 // durable messages that were confirmed to their senders, refused ones among them
 	Undelivered uint64 // of them, those that were refused
 	Resent      uint64 // durable messages that were sent again
@@ -287,7 +292,7 @@ func (s *System) Report() Report {
 		Hung: int(s.hung.Load()), Probes: s.probes.Load(), Cycles: s.cycles.Load(),
 		Delivered: s.delivered.Load(), Undelivered: s.undelivered.Load(),
 		Resent: s.resent.Load(), Repeated: s.repeated.Load(), Gaps: s.gaps.Load(), Reminded: s.reminded.Load(),
-		Stuck: int(s.stuck.Load())}
+		Stuck: int(s.stuck.Load()), Again: s.again.Load(), OutcomeUnknown: s.outcomeUnknown.Load()}
 	for _, p := range s.all() {
 		r.Actors[p.ref.Kind]++
 		if depth := p.box.UserMessageCount(); depth > r.Deepest {

@@ -50,6 +50,7 @@ type request struct {
 	open     int       // continuations still to come
 	answer   *Envelope // as of the newest turn that gave one
 	settled  bool
+	once     bool // it may come again, and is not handled twice
 }
 
 func newEntity(p *process) *entity {
@@ -112,6 +113,10 @@ func (n *entity) message(e *Envelope) {
 		n.take(known, e, seq, before)
 		return
 	}
+	if isOnce(known, e) {
+		n.once(known, req)
+		return
+	}
 	n.handle(known, req, e)
 }
 
@@ -134,6 +139,9 @@ func (n *entity) serve(known *entry, t *turn, e *Envelope) (v Verdict, r *Refusa
 		}
 		if t.errand != nil {
 			t.errand("")
+		}
+		if t.request != nil && t.request.once {
+			n.props.kept.mark(e)
 		}
 		return n.call(known, t, msg)
 	})
@@ -178,7 +186,7 @@ func (n *entity) run(t *turn, fn func() (any, error)) (Verdict, *Refusal) {
 		n.stand(t, refusal)
 	case Declined:
 		t.undo()
-		n.refuse(t.request, refusal)
+		n.decline(t.request, refusal)
 	default:
 		t.undo()
 		n.fail(t, err)
@@ -205,6 +213,7 @@ func (n *entity) guard(t *turn, fn func() (any, error)) (err error) {
 		if err == nil && t.request != nil && !t.later {
 			t.answer, err = n.answerWith(t.request.envelope, result)
 		}
+		n.keepAnswer(t, err)
 		if err == nil || errors.As(err, new(kept)) {
 			if why := n.overflow(t); why != nil {
 				err = why
@@ -266,6 +275,8 @@ func (n *entity) release(t *turn, refusal *Refusal) {
 		n.pose(q)
 	}
 	switch req := t.request; {
+	case refusal != nil && req != nil && req.once && !req.settled:
+		n.give(req, t.answer)
 	case refusal != nil:
 		n.refuse(req, refusal)
 	case req != nil:
@@ -286,14 +297,12 @@ func (n *entity) settle(req *request) {
 	if req.open > 0 || req.settled {
 		return
 	}
-	req.settled = true
-	n.route(req.answer)
+	n.give(req, req.answer)
 }
 
 func (n *entity) refuse(req *request, r *Refusal) {
 	if req == nil || req.settled {
 		return
 	}
-	req.settled = true
-	n.route(req.envelope.Refuse(r))
+	n.give(req, req.envelope.Refuse(r))
 }

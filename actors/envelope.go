@@ -40,7 +40,7 @@ type Envelope struct {
 	Epoch    uint64 // the tenure that the sender addressed
 	Deadline int64  // Unix nanoseconds after which nobody waits for the answer; 0: none
 	At       int64  // Unix nanoseconds when it was made
-	Key      string // of a Latest push: what a newer one of the same key makes needless
+	Key      string // of a Latest push: what a newer one of the same key makes needless; of an answer: see Settles
 	Fan      []Ref  // instead of To: several sessions of one node, with one codec
 }
 

@@ -29,7 +29,7 @@ func (n *entity) fail(t *turn, err error) {
 		attributes = append(attributes, "stack", string(p.stack))
 	}
 	n.sys.o.Log.Error("handler failed", attributes...)
-	n.refuse(t.request, r)
+	n.decline(t.request, r)
 	n.rebuild()
 	n.restIfOften(t.now)
 	if !n.rests() {

@@ -115,6 +115,10 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 		made.table.errs = append(made.table.errs, fmt.Errorf("actors: kind %s is no entity and keeps nothing: "+
 			"use Carry instead of State, and let an entity handle what is durable", k.Name))
 	}
+	if made.table.retries && made.placement.How != OnePerID {
+		made.table.errs = append(made.table.errs, fmt.Errorf("actors: kind %s is no entity and would not know a request "+
+			"that comes again: let an entity handle its Retry numbers", k.Name))
+	}
 	return made, errors.Join(made.table.errs...)
 }
 
@@ -132,6 +136,7 @@ type table struct {
 	forms     map[string]storedForm     // of stored cells, by name
 	indexes   []Index
 	stored    bool
+	retries   bool // handles a Retry number
 	errs      []error
 }
 
@@ -163,6 +168,7 @@ func (t *table) declare(m, r reflect.Type, listens bool) {
 		if e.line != nil {
 			t.byNumber[e.line.Number] = e
 			t.stored = t.stored || e.line.Durable // what was taken is stored
+			t.retries = t.retries || e.line.Retry
 		}
 	}
 	switch {

@@ -95,7 +95,14 @@ func (b *box) estimate(*entity) int {
 	for _, had := range c.In {
 		things += len(had.Refused)
 	}
-	return things*noticeBytes + textFactor*c.bytes() + versionBytes
+	kept := 0
+	for _, a := range c.Asked {
+		things += 1 + len(a.Kept)
+		for _, r := range a.Kept {
+			kept += len(r.Body)
+		}
+	}
+	return things*noticeBytes + textFactor*(c.bytes()+kept) + versionBytes
 }
 
 func (b *box) measure(*entity) int {

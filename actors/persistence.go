@@ -207,7 +207,7 @@ func (n *entity) stored(r *Refusal) {
 			return
 		}
 		n.withdraw(c.turn)
-		n.refuse(c.turn.request, r)
+		n.decline(c.turn.request, r)
 		if c.turn.again != nil {
 			c.turn.again()
 		}

@@ -18,6 +18,7 @@ type Props struct {
 	groups   []*Group
 	audience *Group
 	box      *box // nil: the kind stores nothing
+	kept     *box // what is known of requests with Retry numbers: box, or one that is not stored; nil: there are none
 }
 
 // A handler is any handler with its types erased.

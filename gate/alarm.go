@@ -36,6 +36,7 @@ func (s *Session) tick() {
 		}
 	case playing:
 		s.expire(now)
+		s.proceedAll(now)
 		s.heartbeat(now)
 		for _, r := range s.requests {
 			s.alarm(r.deadline)

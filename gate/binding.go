@@ -91,7 +91,7 @@ func (s *Session) bind(o *actors.BindOrder) {
 	})
 	b := binding{to: o.To, who: s.self(), ears: o.Ears, number: g.nextBind(g.Clock.Now())}
 	s.bindings = append(s.bindings, b)
-	s.bound(b)
+	s.pass(s.boundTo(b))
 }
 
 // replaces reports whether a bind ends the binding b: the same entity's, or another's of the kind
@@ -141,24 +141,24 @@ func (s *Session) kick(o *actors.KickOrder) {
 	s.end(wire.CloseKicked, text, false)
 }
 
-func (s *Session) bound(b binding) {
-	s.todo.route = append(s.todo.route, actors.RuntimeMessage(s.ref, b.to,
-		&actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number}))
+func (s *Session) boundTo(b binding) *actors.Envelope {
+	return actors.RuntimeMessage(s.ref, b.to,
+		&actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number})
 }
 
 func (s *Session) unbound(b binding, code actors.Code) {
-	s.todo.route = append(s.todo.route, actors.RuntimeMessage(s.ref, b.to,
+	s.pass(actors.RuntimeMessage(s.ref, b.to,
 		&actors.Unbound{Session: s.ref, Who: b.who, Code: code}))
 }
 
-// announce says Bound again, under the old numbers.
+// announce says Bound again, under the old numbers, and before all that waits for the entity here.
 func (s *Session) announce(covers func(actors.Ref) bool) {
 	s.mu.Lock()
 	defer s.leave()
 	for i := range s.bindings {
 		if b := &s.bindings[i]; covers(b.to) {
 			b.who = s.self()
-			s.bound(*b)
+			s.todo.route = append(s.todo.route, s.boundTo(*b))
 		}
 	}
 }

@@ -25,6 +25,8 @@ type Counters struct {
 	Refused     atomic.Uint64 // refusals of actors passed on to clients
 	Dropped     atomic.Uint64 // Lossy frames that a slow client did not get
 	Late        atomic.Uint64 // answers that came when nobody waited any more
+	Retried     atomic.Uint64 // requests that were sent again
+	Overtaken   atomic.Uint64 // answers to a request that had been sent again meanwhile
 	Gone        atomic.Uint64 // envelopes for sessions that had ended
 	Forbidden   atomic.Uint64 // pushes whose number or codec their client must not get
 	Oversized   atomic.Uint64 // pushes over ReplyMax

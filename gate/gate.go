@@ -91,7 +91,7 @@ func New(o Options) (*Gate, error) {
 func (g *Gate) Open(c Conn, remote string) *Session {
 	now := g.Clock.Now()
 	s := &Session{gate: g, conn: c, remote: remote, serial: g.serial.Add(1),
-		opened: now, heard: now, requests: map[uint32]request{}}
+		opened: now, heard: now, requests: map[uint32]*request{}}
 	g.mu.Lock()
 	g.open[s] = struct{}{}
 	g.mu.Unlock()

@@ -33,6 +33,10 @@ type Limits struct {
 	BadSeqs int
 	// Requests is how many requests of one session may be open; the next is answered OVERLOADED.
 	Requests int
+	// Behind is how many messages of one session may wait at the gate for one entity, because a
+	// request to it is to be sent again; RepeatBytes bounds their bodies together with those of
+	// the open requests that may have to be sent again (one may be longer). Beyond, OVERLOADED.
+	Behind, RepeatBytes int
 	// Within is the deadline of a request whose number has none of its own, else DEADLINE.
 	Within time.Duration
 	// QueueFrames bounds the frames that wait while the client's socket is full, QueueBytes what
@@ -61,7 +65,7 @@ func DefaultLimits() Limits {
 		FrameMax: 64 << 10, ReplyMax: 512 << 10,
 		Hello: 5 * time.Second, Authenticate: 5 * time.Second, Held: 64,
 		Rate: 60, Burst: 120, RateGrace: 3 * time.Second, BadSeqs: 3,
-		Requests: 256, Within: 5 * time.Second,
+		Requests: 256, Within: 5 * time.Second, Behind: 256, RepeatBytes: 256 << 10,
 		QueueFrames: 256, QueueBytes: 1 << 20,
 		Heartbeat: 15 * time.Second, Dead: 45 * time.Second, Linger: time.Second,
 		Bindings:    64,
@@ -79,6 +83,7 @@ func (l Limits) Validate() error {
 	}{
 		{"FrameMax", l.FrameMax}, {"ReplyMax", l.ReplyMax}, {"Held", l.Held}, {"Rate", l.Rate},
 		{"Burst", l.Burst}, {"BadSeqs", l.BadSeqs}, {"Requests", l.Requests},
+		{"Behind", l.Behind}, {"RepeatBytes", l.RepeatBytes},
 		{"QueueFrames", l.QueueFrames}, {"QueueBytes", l.QueueBytes}, {"Bindings", l.Bindings},
 		{"Connections", l.Connections}, {"Handshakes", l.Handshakes},
 		{"AddressOpen", l.AddressOpen}, {"AddressNew", l.AddressNew}, {"Handshake", l.Handshake},

@@ -17,6 +17,17 @@ import (
 type request struct {
 	number   uint32
 	deadline time.Time
+	sent     *actors.Envelope // of a Retry number: the newest attempt
+	again    bool             // it is to be sent again
+	due      time.Time        // not before this
+}
+
+// attempt is the one whose answer counts.
+func (r *request) attempt() uint8 {
+	if r.sent == nil {
+		return 0
+	}
+	return r.sent.Attempt
 }
 
 // dispatch decides what becomes of a frame after the handshake.
@@ -101,10 +112,14 @@ func (s *Session) forward(now time.Time, h wire.Header, body []byte) {
 	}
 	e := &actors.Envelope{Type: actors.Message, To: to, From: s.self(), Session: s.ref,
 		Number: h.Number, Codec: s.codec, Body: append([]byte(nil), body...), At: now.UnixNano()}
+	if !s.hasRoom(t, to, h.Seq, len(body)) {
+		s.refuse(h.Number, h.Seq, actors.Overloaded, "too much waits for %s, or to be repeated to it", to)
+		return
+	}
 	if h.Seq != 0 && !s.expect(now, h, t, e) {
 		return
 	}
-	s.todo.route = append(s.todo.route, e)
+	s.pass(e)
 }
 
 // allows holds the client to the rate that a number has of its own.
@@ -135,9 +150,13 @@ func (s *Session) expect(now time.Time, h wire.Header, t *wire.Type, e *actors.E
 		within = l.Within
 	}
 	deadline := now.Add(within)
-	s.requests[h.Seq] = request{number: h.Number, deadline: deadline}
+	r := &request{number: h.Number, deadline: deadline}
+	s.requests[h.Seq] = r
 	s.alarm(deadline)
 	e.Request, e.Deadline = uint64(h.Seq), deadline.UnixNano()
+	if t.Retry {
+		r.sent = e
+	}
 	return true
 }
 
@@ -166,7 +185,15 @@ func (s *Session) answer(e *actors.Envelope) {
 		s.gate.Counters.Late.Add(1)
 		return
 	}
-	delete(s.requests, seq)
+	now := s.gate.Clock.Now()
+	switch {
+	case e.Attempt != r.attempt():
+		s.gate.Counters.Overtaken.Add(1)
+		return
+	case s.repeats(now, seq, r, e):
+		return
+	}
+	defer s.closeRequest(now, seq, r)
 	number := e.Number
 	if number == 0 {
 		number = r.number
@@ -266,8 +293,8 @@ func (g *Gate) pushFrame(e *actors.Envelope) []byte {
 func (s *Session) expire(now time.Time) {
 	for _, seq := range slices.Sorted(maps.Keys(s.requests)) {
 		if r := s.requests[seq]; s.phase == playing && !now.Before(r.deadline) {
-			delete(s.requests, seq)
 			s.refuse(r.number, seq, actors.DeadlinePassed, "no answer in time")
+			s.closeRequest(now, seq, r)
 		}
 	}
 }

@@ -39,7 +39,8 @@ type Session struct {
 	codec    wire.Codec
 	who      actors.Ref // logged in as, or zero
 	bindings []binding  // in the order in which they were made
-	requests map[uint32]request
+	requests map[uint32]*request
+	lanes    []*lane  // to entities to which requests are to be sent again
 	held     [][]byte // frames that came while a ticket was checked
 	out      outbox
 
@@ -245,6 +246,7 @@ func (s *Session) finish(code actors.Code) {
 	}
 	s.phase = ended
 	s.gate.Counters.closed(code)
+	s.empty()
 	for _, b := range s.bindings {
 		s.unbound(b, code)
 	}

@@ -45,6 +45,7 @@ type Type struct {
 	RateN     int                // In: at most RateN per RatePer; 0: the session's limit
 	RatePer   time.Duration      // In: see RateN
 	Within    time.Duration      // In: a request's deadline; 0: the gate's default
+	Retry     bool               // In: sent again by the gate when nobody knows what became of it
 	goType    reflect.Type       // the struct, not the pointer
 	proto     bool               // the type is a protobuf message
 	malformed error              // why this entry cannot stand in a catalogue
@@ -116,6 +117,11 @@ func (e InEntry[M]) Rate(n int, per time.Duration) InEntry[M] {
 
 // Within sets the deadline of a request with this number, counted from its arrival at the gate.
 func (e InEntry[M]) Within(d time.Duration) InEntry[M] { e.t.Within = d; return e }
+
+// Retry makes requests with this number be sent again by the gate, until their deadline, when their
+// receiver's node has died. The receiver handles none of them twice: it keeps its newest replies in
+// its own row and answers from there, or with OUTCOME_UNKNOWN. Only entities may handle it.
+func (e InEntry[M]) Retry() InEntry[M] { e.t.Retry = true; return e }
 
 // Latest keeps, of several pushes that wait for one client, only the newest of each key. The key
 // must name whose state the message tells, or different players' states are merged.

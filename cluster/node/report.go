@@ -76,6 +76,7 @@ func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
 		"late": counted.Late, "expired": counted.Expired, "lost": counted.Lost + carried.Lost,
 		"mailbox_full": counted.Full, "unhandled": counted.Unhandled, "fenced": counted.Fenced,
 		"hung":          uint64(counted.Hung),
+		"requests_again": counted.Again, "outcome_unknown": counted.OutcomeUnknown,
 		"durable_stuck": uint64(counted.Stuck), "durable_gaps": counted.Gaps, "durable_repeated": counted.Repeated,
 		"durable_resent": counted.Resent, "durable_refused": counted.Undelivered,
 		"refused_by_link": carried.Refused, "strangers": carried.Strangers, "malformed": carried.Malformed,
@@ -100,6 +101,7 @@ func (n *Node) reportGate(r *admin.Report) {
 		"frames_in_total": int64(c.FramesIn.Load()), "frames_out_total": int64(c.FramesOut.Load()),
 		"bytes_in_total": int64(c.BytesIn.Load()), "bytes_out_total": int64(c.BytesOut.Load()),
 		"dropped_total": int64(c.Dropped.Load()), "late_total": int64(c.Late.Load()),
+		"retried_total": int64(c.Retried.Load()), "overtaken_total": int64(c.Overtaken.Load()),
 		"gone_total": int64(c.Gone.Load()), "refused_total": int64(c.Refused.Load()),
 	}
 	r.Answers, r.Closes = map[string]uint64{}, map[string]uint64{}
