@@ -116,8 +116,8 @@ func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 			"use Carry instead of State, and let an entity handle what is durable", k.Name))
 	}
 	if made.table.retries && made.placement.How != OnePerID {
-		made.table.errs = append(made.table.errs, fmt.Errorf("actors: kind %s is no entity and would not know a request "+
-			"that comes again: let an entity handle its Retry numbers", k.Name))
+		made.table.errs = append(made.table.errs, fmt.Errorf("actors: kind %s is no entity and would not know a "+
+			"request that comes again: let an entity handle its Retry numbers", k.Name))
 	}
 	return made, errors.Join(made.table.errs...)
 }

@@ -25,6 +25,9 @@ type say struct {
 type hurry struct{}
 type knock struct{}
 type orphan struct{}
+type pay struct {
+	Text string `json:"text"`
+}
 type said struct {
 	Text string `json:"text"`
 }
@@ -39,6 +42,7 @@ var messages = wire.Messages(
 	wire.In[*hurry](111).Within(300*time.Millisecond),
 	wire.In[*knock](112).Rate(2, time.Minute),
 	wire.In[*orphan](113),
+	wire.In[*pay](114).Retry(),
 	wire.Out[*said](201),
 	wire.Out[*moved](202).Lossy(),
 	wire.Internal[*secret](300),
@@ -87,7 +91,7 @@ func (c *cluster) Handles(number uint32) (actors.KindName, bool) {
 	switch number {
 	case 101:
 		return door, true
-	case 110, 111, 112, 201, 300: // actors may send each other what clients may not
+	case 110, 111, 112, 114, 201, 300: // actors may send each other what clients may not
 		return player, true
 	}
 	return "", false

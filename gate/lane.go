@@ -16,7 +16,7 @@ import (
 // else's already.
 const (
 	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
+	longestPause = time.Second
 	maxAttempt   = 255 // there is no higher number; then the refusal is the answer
 )
 
