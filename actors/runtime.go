@@ -132,6 +132,20 @@ func RuntimeMessage(from, to Ref, msg any) *Envelope {
 	return &Envelope{Type: Message, To: to, From: from, Number: t.Number, Codec: wire.JSON, Body: body}
 }
 
+// announcedKey is the Key of a Bound that a gate says again.
+const announcedKey = "again"
+
+// Announce makes the envelope of a Bound that a gate says again, to an entity whose shard has another owner after a
+// death: it goes before whatever waits for that owner.
+func Announce(to Ref, b *Bound) *Envelope {
+	e := RuntimeMessage(b.Session, to, b)
+	e.Key = announcedKey
+	return e
+}
+
+// Announces reports whether a message is a Bound that is said again.
+func (e *Envelope) Announces() bool { return e.Number == NumberBound && e.Key == announcedKey }
+
 // ReadRuntimeMessage decodes one of the runtime's own messages.
 func ReadRuntimeMessage(e *Envelope) (any, error) {
 	t := runtimeMessages.ByNumber(e.Number)

@@ -22,7 +22,7 @@ type Limits struct {
 	Mailbox     int           // messages that wait in one mailbox; beyond, the sender is told MAILBOX_FULL
 	MailboxWarn int           // a mailbox that grows to this depth is logged
 	Timers      int           // timers of one entity
-	Box         int           // of one entity: durable messages under way, their senders, reminders, sessions that retry
+	Box         int           // of one entity: durable messages under way, senders of such, reminders, who retries
 	FlushEvery  time.Duration // changes that were not committed are sent to the store within half of it
 	Slow        time.Duration // handlers that take longer are logged
 	Profile     bool          // label CPU profiles with kind and number

@@ -38,9 +38,9 @@ func (c *Cluster) Changed(r *Record) {
 	old, now := c.picture.Load(), c.o.Clock.Now()
 	next := c.paint(old, r, now)
 	c.picture.Store(next)
-	c.part(old, next, now)
 	c.settle(r)
-	c.tell(old.view, next.view)
+	c.tell(old.view, next.view) // gates say who is bound, before they send again what the dead were asked
+	c.part(old, next, now)
 	c.unpark()
 	c.coordinate(now)
 }

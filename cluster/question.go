@@ -16,10 +16,11 @@ type questions struct {
 	order []asked // as they were sent; also holds some that are closed
 }
 
-// asked names a request: who gets the answer, and under which id.
+// asked names a request: who gets the answer, under which id, and which attempt it is.
 type asked struct {
-	by actors.Ref
-	id uint64
+	by      actors.Ref
+	id      uint64
+	attempt uint8
 }
 
 // isRequest reports whether somebody waits for an answer.
@@ -43,7 +44,7 @@ func (q *questions) add(e *actors.Envelope, now time.Time) {
 	if stub.Deadline == 0 {
 		stub.Deadline = now.Add(questionFor).UnixNano()
 	}
-	key := asked{asker(e), e.Request}
+	key := asked{asker(e), e.Request, e.Attempt}
 	q.open[key] = &stub
 	q.order = append(q.order, key)
 	if len(q.order) > 2*len(q.open)+64 {
@@ -53,7 +54,7 @@ func (q *questions) add(e *actors.Envelope, now time.Time) {
 
 // close forgets a request that an answer came for.
 func (q *questions) close(answer *actors.Envelope) {
-	delete(q.open, asked{answer.To, answer.Request})
+	delete(q.open, asked{answer.To, answer.Request, answer.Attempt})
 }
 
 // expire forgets the oldest requests while nobody waits for them any more.

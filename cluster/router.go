@@ -41,7 +41,7 @@ func (c *Cluster) attempt(e *actors.Envelope) verdict {
 		return c.toNode(e, seen, t.node)
 	}
 	owner, k := seen.view.Owner(t.role, t.shard), c.parking(t.role)
-	if !seen.reaches(c, owner) || k.occupied(t.shard) {
+	if !seen.reaches(c, owner) || k.occupied(t.shard) && !e.Announces() {
 		return c.park(e, seen, t, 0)
 	}
 	return c.toOwner(e, seen, owner)

@@ -91,7 +91,7 @@ func (s *Session) bind(o *actors.BindOrder) {
 	})
 	b := binding{to: o.To, who: s.self(), ears: o.Ears, number: g.nextBind(g.Clock.Now())}
 	s.bindings = append(s.bindings, b)
-	s.pass(s.boundTo(b))
+	s.pass(actors.RuntimeMessage(s.ref, b.to, s.bound(b)))
 }
 
 // replaces reports whether a bind ends the binding b: the same entity's, or another's of the kind
@@ -141,9 +141,8 @@ func (s *Session) kick(o *actors.KickOrder) {
 	s.end(wire.CloseKicked, text, false)
 }
 
-func (s *Session) boundTo(b binding) *actors.Envelope {
-	return actors.RuntimeMessage(s.ref, b.to,
-		&actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number})
+func (s *Session) bound(b binding) *actors.Bound {
+	return &actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number}
 }
 
 func (s *Session) unbound(b binding, code actors.Code) {
@@ -158,7 +157,7 @@ func (s *Session) announce(covers func(actors.Ref) bool) {
 	for i := range s.bindings {
 		if b := &s.bindings[i]; covers(b.to) {
 			b.who = s.self()
-			s.todo.route = append(s.todo.route, s.boundTo(*b))
+			s.todo.route = append(s.todo.route, actors.Announce(b.to, s.bound(*b)))
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
 	return map[string]uint64{
 		"late": counted.Late, "expired": counted.Expired, "lost": counted.Lost + carried.Lost,
 		"mailbox_full": counted.Full, "unhandled": counted.Unhandled, "fenced": counted.Fenced,
-		"hung":          uint64(counted.Hung),
+		"hung":           uint64(counted.Hung),
 		"requests_again": counted.Again, "outcome_unknown": counted.OutcomeUnknown,
 		"durable_stuck": uint64(counted.Stuck), "durable_gaps": counted.Gaps, "durable_repeated": counted.Repeated,
 		"durable_resent": counted.Resent, "durable_refused": counted.Undelivered,
