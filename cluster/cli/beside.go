@@ -14,46 +14,13 @@ import (
 // processes that run, questions to nodes, logins, certificates, the stop. Each reports through one
 // of the supervisor's channels, and Run waits for all of them before it returns.
 
-// clearEarlier ends what an earlier supervisor left running and certifies the deaths it did not
-// see.
-func (s *Supervisor) clearEarlier(beside, rush context.Context) error {
-	dir := s.plan.Config.RunDir()
-	for _, dead := range uncertified(dir) {
-		s.certify(beside, dead)
-	}
-	earlier, err := node.ReadRunning(dir)
-	if err != nil {
-		return err
-	}
-	var alive []node.Running
-	for _, r := range earlier {
-		if r.Alive() {
-			alive = append(alive, r)
-			continue
-		}
-		s.certify(beside, r)
-		if err := r.Forget(dir); err != nil {
-			return err
-		}
-	}
-	if len(alive) == 0 {
-		return nil
-	}
-	s.tell(nil, "earlier", "%d nodes of an earlier start still run; stopping them", len(alive))
-	stopInOrder(rush, alive, s.plan.Config.Cluster.DrainTimeout, s.plan.View.Event)
-	for _, r := range alive {
-		if err := r.Forget(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// start begins a node's process.
+// start begins a node's process, unless somebody else has.
 func (s *Supervisor) start(c *child, now time.Time) {
-	if c.command == nil {
-		s.follower.begin(c.Name)
+	if r, ok := living(s.plan.Config.RunDir(), c.Name); ok {
+		s.adopt(c, r, now)
+		return
 	}
+	s.follow(c)
 	log, err := openLog(filepath.Join(s.plan.Config.LogDir(), c.Name+".log"))
 	if err == nil {
 		err = c.start(s.plan, log, now)
@@ -69,6 +36,14 @@ func (s *Supervisor) start(c *child, now time.Time) {
 		defer s.beside.Done()
 		s.ends <- c.wait()
 	}()
+}
+
+// follow reads what the node logs from now on.
+func (s *Supervisor) follow(c *child) {
+	if !c.followed {
+		s.follower.begin(c.Name)
+	}
+	c.followed = true
 }
 
 // look asks a node how it is, beside.
@@ -125,7 +100,11 @@ func (s *Supervisor) certify(beside context.Context, dead node.Running) {
 	s.beside.Add(1)
 	go func() { // ends when the registry knows, or would have found out by itself
 		defer s.beside.Done()
-		defer os.Remove(note) //nolint:errcheck // the next supervisor certifies once more
+		defer func() {
+			if beside.Err() == nil {
+				os.Remove(note) //nolint:errcheck // the next supervisor certifies once more
+			}
+		}()
 		ctx, cancel := context.WithTimeout(beside, 2*s.plan.Config.Cluster.Lease)
 		defer cancel()
 		for {

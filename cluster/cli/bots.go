@@ -79,12 +79,16 @@ func playable(ctx context.Context, c *node.Config) ([]node.Running, error) {
 			return nil, err
 		}
 		found = slices.DeleteFunc(found, func(r node.Running) bool { return !r.Alive() })
-		if len(found) == 0 && holder(c.Cluster.Data) == 0 {
+		if _, watched := holder(c.Cluster.Data); len(found) == 0 && !watched {
 			return nil, nil
 		}
+		host, err := here(c, "")
+		if err != nil {
+			return nil, err
+		}
 		var waiting error
-		if len(found) < len(c.Nodes) {
-			waiting = fmt.Errorf("%d of %d nodes run", len(found), len(c.Nodes))
+		if all := len(local(c, host)); len(found) < all {
+			waiting = fmt.Errorf("%d of %d nodes run", len(found), all)
 		}
 		for _, r := range found {
 			if _, err := ask(ctx, r); err != nil {
@@ -123,7 +127,7 @@ func (t *tool) withCluster(ctx, rush context.Context, c *node.Config,
 	defer stop()
 	supervised := make(chan error, 1)
 	go func() { // ends with stop, waited for below
-		supervised <- t.supervise(life, rush, own, 0, lines{w: t.err})
+		supervised <- t.supervise(life, rush, own, "", 0, lines{w: t.err})
 	}()
 	nodes, err := awaitPlay(life, own, supervised)
 	if err == nil {

@@ -40,10 +40,17 @@ func (t *tool) check(config string, asJSON, keys bool) error {
 		all = append(all, t.checked(c, n))
 	}
 	if asJSON {
-		writeJSON(t.out, map[string]any{"cluster": c.Cluster.Name, "nodes": all})
+		said := map[string]any{"cluster": c.Cluster.Name, "nodes": all}
+		if len(c.Scaled) > 0 {
+			said["scaled"] = c.Scaled
+		}
+		writeJSON(t.out, said)
 		return nil
 	}
 	fmt.Fprintf(t.out, "cluster %s: %d nodes, nothing wrong\n", c.Cluster.Name, len(all))
+	for _, line := range scaledLines(c) {
+		fmt.Fprintln(t.out, line)
+	}
 	for _, n := range all {
 		n.print(t.out, c)
 	}

@@ -29,7 +29,14 @@ const (
 type child struct {
 	node.NodeConfig
 	state    state
-	command  *exec.Cmd
+	command  *exec.Cmd // nil: not started by this supervisor
+	adopted  bool      // the process that runs was started by somebody else
+	held     bool      // an operator wants it down
+	leaving  bool      // it is no node of this machine any more: forgotten when it has ended
+	shards   int       // that are left, while it drains
+	drains   bool
+	note     string       // what is unusual about the process
+	followed bool         // its log is read
 	running  node.Running // as started, then as the run file says
 	started  time.Time
 	opened   bool      // its run file was there: it serves, though it may wait for others
@@ -54,10 +61,15 @@ func (c *child) start(p Plan, log *os.File, now time.Time) error {
 	if err := c.command.Start(); err != nil {
 		return fmt.Errorf("cli: starting %s: %w", c.Name, err)
 	}
-	c.state, c.started, c.readyAt, c.trouble = running, now, time.Time{}, "starting"
-	c.report, c.rate = node.Report{}, 0
-	c.running = node.Started(c.Name, c.Roles, c.command.Process.Pid)
+	c.begins(node.Started(c.Name, c.Roles, c.command.Process.Pid), now)
 	return nil
+}
+
+// begins notes that a process runs as the node from now on.
+func (c *child) begins(r node.Running, now time.Time) {
+	c.state, c.started, c.readyAt, c.trouble = running, now, time.Time{}, "starting"
+	c.report, c.rate, c.running = node.Report{}, 0, r
+	c.adopted, c.drains, c.note, c.failure = false, false, "", ""
 }
 
 // An ending is how a process ended.
@@ -66,6 +78,9 @@ type ending struct {
 	code  int // -1: by a signal
 	text  string
 }
+
+// unseen is the code of a process that is not this one's child: only its run file says how it ended.
+const unseen = -2
 
 // wait returns when the process has ended. It reads nothing of c that changes meanwhile.
 func (c *child) wait() ending {
@@ -79,18 +94,22 @@ func (c *child) wait() ending {
 	return e
 }
 
-// end takes in an ending: what the process was last known as, and whether it removed its run file,
-// as its last act in an orderly end. A file that is still there is left to the caller.
-func (c *child) end(e ending, dir string) (dead node.Running, orderly bool) {
+// end takes in an ending: what the process was last known as, and whether it left its run file, which it removes as its
+// last act in an orderly end. The file is left to the caller.
+func (c *child) end(e *ending, dir string) (dead node.Running, left bool) {
 	dead = c.running
-	if r, ok := findRunning(dir, c.Name, c.running.PID); ok {
+	r, left := findRunning(dir, c.Name, c.running.PID)
+	if left {
 		dead = r
-	} else {
-		orderly = e.code == 0
 	}
-	c.state, c.readyAt, c.trouble = ended, time.Time{}, ""
+	if e.code == unseen && left {
+		e.code, e.text = -1, "nobody saw how"
+	} else if e.code == unseen {
+		e.code, e.text = 0, "in order"
+	}
+	c.state, c.readyAt, c.trouble, c.drains = ended, time.Time{}, "", false
 	c.report, c.rate = node.Report{}, 0
-	return dead, orderly
+	return dead, left
 }
 
 // rest begins the pause before the next start and returns how long it is.
@@ -173,7 +192,7 @@ func (c *child) looked(l look, now time.Time) bool {
 		return false
 	}
 	if l.running.PID == l.pid {
-		c.running, c.opened = l.running, true
+		c.running, c.opened = l.running, c.opened || l.running.Serves
 	}
 	if l.err != nil {
 		c.trouble = l.err.Error()
@@ -203,9 +222,14 @@ func findRunning(dir, name string, pid int) (node.Running, bool) {
 	return all[i], true
 }
 
+// stateDraining begins the state of a node that hands its shards over.
+const stateDraining = "draining"
+
 // describe is the node's state in a word or two.
 func (c *child) describe() string {
 	switch {
+	case c.state == running && c.drains:
+		return fmt.Sprintf(stateDraining+", %d shards left", c.shards)
 	case c.state == running && c.trouble == "":
 		return "ready"
 	case c.state == running && c.trouble != "starting":
@@ -223,7 +247,7 @@ func (c *child) describe() string {
 
 func (c *child) row() Row {
 	r := Row{Node: c.Name, Roles: strings.Join(c.Roles, ","), State: c.describe(),
-		Sessions: c.report.Sessions, Actors: c.report.Actors, Rate: c.rate}
+		Sessions: c.report.Sessions, Actors: c.report.Actors, Rate: c.rate, Note: c.note, Watched: true}
 	if c.state == running {
 		r.PID = c.running.PID
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -78,9 +80,11 @@ func knock(ctx context.Context, address string) error {
 }
 
 // A fakeNode misbehaves as a file below data/misbehave says: hang (never stops), die (ends with 1),
-// deaf (never ready), behind (finds that the store is).
+// deaf (never ready), behind (finds that the store is), stuck (keeps its shards), alone (nobody else has its role).
 type fakeNode struct {
+	config    *node.Config
 	misbehave string
+	drained   atomic.Int32
 	once      sync.Once
 	stop      chan struct{}
 }
@@ -91,6 +95,25 @@ func (f *fakeNode) Ready() error {
 	}
 	return nil
 }
+func (f *fakeNode) Members() []node.Membership {
+	found, _ := node.ReadRunning(f.config.RunDir())
+	var all []node.Membership
+	for _, r := range found {
+		if r.Alive() && (f.misbehave != "alone" || r.PID == os.Getpid()) {
+			all = append(all, node.Membership{Name: r.Name, Incarnation: r.Incarnation, Roles: r.Roles, Shards: 3})
+		}
+	}
+	return all
+}
+
+// Drain has one shard less each time it is asked.
+func (f *fakeNode) Drain() (int, error) {
+	if f.misbehave == "stuck" {
+		return 2, nil
+	}
+	return int(max(0, 3-f.drained.Add(1))), nil
+}
+
 func (f *fakeNode) Report() any   { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }
 func (f *fakeNode) Record() error { return f.Ready() }
 func (f *fakeNode) Box(_ context.Context, ref actors.Ref, drop uint64) ([]byte, error) {
@@ -109,9 +132,9 @@ func (f *fakeNode) Take(context.Context, actors.Ref) (string, error) {
 }
 func (f *fakeNode) Stop() { f.once.Do(func() { close(f.stop) }) }
 
-func runFake(ctx context.Context, c *node.Config, name string) (err error) {
+func runFake(ctx context.Context, c *node.Config, name string, _ *slog.Logger) (err error) {
 	text, _ := os.ReadFile(filepath.Join(c.Cluster.Data, "misbehave", name))
-	f := &fakeNode{misbehave: strings.TrimSpace(string(text)), stop: make(chan struct{})}
+	f := &fakeNode{config: c, misbehave: strings.TrimSpace(string(text)), stop: make(chan struct{})}
 	switch f.misbehave {
 	case "die":
 		return errors.New("these are my last words")
@@ -132,8 +155,12 @@ func runFake(ctx context.Context, c *node.Config, name string) (err error) {
 		fine := func(http.ResponseWriter, *http.Request) {}
 		go http.Serve(l, http.HandlerFunc(fine)) //nolint:errcheck // until the process ends
 	}
+	r.Settings = c.Fingerprint(n)
 	control, err := node.OpenControl(c.RunDir(), r, f)
 	if err != nil {
+		return err
+	}
+	if err := control.Serves(n.TCP, ""); err != nil {
 		return err
 	}
 	if err := note(c, "start "+name); err != nil {
@@ -155,6 +182,7 @@ type place struct {
 	t      *testing.T
 	config *node.Config
 	as     string
+	binary string // that is run; "": this one
 }
 
 // prepare makes a place with ports of its own; change edits the file.
@@ -190,7 +218,7 @@ http = "127.0.0.1:%d"
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{t, c, "fake"}
+	p := &place{t: t, config: c, as: "fake"}
 	t.Cleanup(p.leaveNothing)
 	return p
 }
@@ -262,6 +290,9 @@ func (p *place) command(args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	if p.binary != "" {
+		exe = p.binary
 	}
 	c := exec.Command(exe, append(args, "--config", p.config.Path)...)
 	// A race-checked program sleeps a second before it ends: not here.

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,7 +59,8 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	config := root.PersistentFlags().String("config", "runtime.toml", "the cluster's description")
 	root.AddCommand(t.upCommand(config), t.nodeCommand(config), t.checkCommand(config),
-		t.psCommand(config), t.stopCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config),
+		t.psCommand(config), t.scaleCommand(config), t.drainCommand(config), t.stopCommand(config),
+		t.startCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config),
 		t.migrateCommand(config), t.boxCommand(config))
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
@@ -81,42 +79,6 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 		return nil
 	}
 	return root
-}
-
-func (t *tool) upCommand(config *string) *cobra.Command {
-	var once time.Duration
-	var json bool
-	c := &cobra.Command{
-		Use:   "up",
-		Short: "Start all nodes, show and watch them, restart what dies; Ctrl-C stops all in order",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return t.up(*config, once, json)
-		},
-	}
-	c.Flags().DurationVar(&once, "once", 0, "run so long (30s) and stop: a test of everything")
-	c.Flags().BoolVar(&json, "json", false, "one JSON object for each event")
-	return c
-}
-
-func (t *tool) nodeCommand(config *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "node NAME",
-		Short: "Run one node in the foreground, as up does for each",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := t.load(*config)
-			if err != nil {
-				return err
-			}
-			if _, ok := c.Node(args[0]); !ok {
-				return misuse{fmt.Errorf("%s has no node %s", *config, args[0])}
-			}
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return t.run(ctx, c, args[0])
-		},
-	}
 }
 
 func (t *tool) checkCommand(config *string) *cobra.Command {
@@ -142,31 +104,6 @@ func (t *tool) checkCommand(config *string) *cobra.Command {
 	c.Flags().BoolVar(&behaviours, "determinism", false,
 		"look in the game's source for what behaviours would do otherwise on replay (./... of its module)")
 	return c
-}
-
-func (t *tool) psCommand(config *string) *cobra.Command {
-	var json bool
-	c := &cobra.Command{
-		Use:   "ps",
-		Short: "List the nodes as they are; 1 unless all are ready",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return t.ps(*config, json)
-		},
-	}
-	c.Flags().BoolVar(&json, "json", false, "as one JSON list")
-	return c
-}
-
-func (t *tool) stopCommand(config *string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "stop [NODE]",
-		Short: "Stop all nodes in order, or one; with an up running, it does that",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return t.stop(*config, strings.Join(args, ""))
-		},
-	}
 }
 
 func (t *tool) botsCommand(config *string) *cobra.Command {

@@ -11,8 +11,18 @@ import (
 )
 
 // A lock lets one `up` at a time run a cluster; the kernel releases it when the process ends,
-// however it ends. The file holds the pid of the last holder.
+// however it ends. The file says who holds it, or held it last.
 type lock struct{ file *os.File }
+
+// A holding is what the file says: the pid of an `up`, its control socket, and which machine it took itself for, a line
+// each.
+type holding struct {
+	pid    int
+	socket string
+	host   string
+}
+
+func (h holding) String() string { return fmt.Sprintf("%d\n%s\n%s\n", h.pid, h.socket, h.host) }
 
 // errLocked means that another `up` runs this cluster.
 var errLocked = errors.New("another `up` runs this cluster; stop it with the verb stop")
@@ -28,15 +38,9 @@ func takeLock(data string) (*lock, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		pid := holder(data)
+		h, _ := holder(data)
 		f.Close()
-		return nil, fmt.Errorf("cli: %w (pid %d holds %s)", errLocked, pid, lockFile(data))
-	}
-	if err == nil {
-		err = f.Truncate(0)
-	}
-	if err == nil {
-		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
+		return nil, fmt.Errorf("cli: %w (pid %d holds %s)", errLocked, h.pid, lockFile(data))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cli: taking the lock: %w", errors.Join(err, f.Close()))
@@ -46,6 +50,18 @@ func takeLock(data string) (*lock, error) {
 
 func lockFile(data string) string { return filepath.Join(data, "up.lock") }
 
+// say writes into the file who holds the lock.
+func (l *lock) say(h holding) error {
+	err := l.file.Truncate(0)
+	if err == nil {
+		_, err = l.file.WriteAt([]byte(h.String()), 0)
+	}
+	if err != nil {
+		return fmt.Errorf("cli: saying who holds the lock: %w", err)
+	}
+	return nil
+}
+
 // release gives the lock back.
 func (l *lock) release() error {
 	if err := l.file.Close(); err != nil {
@@ -54,23 +70,30 @@ func (l *lock) release() error {
 	return nil
 }
 
-// holder is the pid of the `up` that runs the cluster, or 0.
-func holder(data string) int {
+// holder is the `up` that runs the cluster. It reports false if none does.
+func holder(data string) (holding, bool) {
 	f, err := os.Open(lockFile(data))
 	if err != nil {
-		return 0
+		return holding{}, false
 	}
 	defer f.Close()
 	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return 0 // free; closing gives it back
+		return holding{}, false // free; closing gives it back
 	}
+	h := lastHolder(data)
+	return h, h.pid > 0
+}
+
+// lastHolder is what the newest `up` has said of itself, whether it lives or not.
+func lastHolder(data string) holding {
 	text, err := os.ReadFile(lockFile(data))
 	if err != nil {
-		return 0
+		return holding{}
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	said := append(strings.Split(string(text), "\n"), "", "", "")
+	pid, err := strconv.Atoi(said[0])
 	if err != nil {
-		return 0
+		return holding{}
 	}
-	return pid
+	return holding{pid: pid, socket: said[1], host: said[2]}
 }

@@ -52,7 +52,7 @@ const (
 func (f *follower) warnings(children []*child) []Event {
 	var events []Event
 	for _, c := range children {
-		if c.command == nil {
+		if !c.followed {
 			continue
 		}
 		found := 0

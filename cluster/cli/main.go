@@ -2,10 +2,10 @@
 // runs them, and the tools to look at them and to play against them.
 //
 // It promises that what it starts it watches, restarts and stops in order, that nodes outlive a
-// supervisor that dies, that everything wrong with a configuration is said at once and before
-// anything starts, and that exit codes can be relied on: 0 it worked, 1 it did not, 2 the command
-// or the configuration is wrong, 3 the database lacks what this build needs. It does not start nodes
-// on other machines.
+// supervisor that dies and are adopted by the next, that everything wrong with a configuration is
+// said at once and before anything starts, and that exit codes can be relied on: 0 it worked, 1 it
+// did not, 2 the command or the configuration is wrong, 3 the database lacks what this build needs.
+// It does not start nodes on other machines.
 package cli
 
 import (
@@ -30,8 +30,8 @@ func run(app node.App, args []string, out, err io.Writer) int {
 	}
 	t := &tool{kinds: b.KindRoles(), catalogue: b.Catalogue, bot: app.Bot, blueprint: b, in: os.Stdin,
 		out: out, err: err,
-		run: func(ctx context.Context, c *node.Config, name string) error {
-			return node.Run(ctx, b, c, name)
+		run: func(ctx context.Context, c *node.Config, name string, log *slog.Logger) error {
+			return node.Run(ctx, b, c, name, log)
 		},
 		certify: func(ctx context.Context, c *node.Config, dead node.Running) error {
 			o := node.RegistryOptions(c, slog.New(slog.DiscardHandler))

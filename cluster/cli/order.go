@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -94,6 +95,14 @@ func stopRank(rush context.Context, now []node.Running, timeout time.Duration,
 		time.Sleep(aliveEvery)
 	}
 	return hung
+}
+
+// hungError names those that had to be killed, if there are any.
+func hungError(hung []string) error {
+	if len(hung) == 0 {
+		return nil
+	}
+	return fmt.Errorf("cli: had to kill %s", strings.Join(hung, ", "))
 }
 
 // askToStop asks over the control socket, or with a signal if nobody answers there.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
@@ -12,63 +11,59 @@ import (
 )
 
 // stop ends all nodes of this machine in order, or the named one. An `up` that runs is asked to
-// end, and does it; without one, the nodes are asked directly.
-func (t *tool) stop(config, name string) error {
+// do it; without one, the nodes are asked directly.
+func (t *tool) stop(config, name string, asJSON bool) error {
 	c, err := t.load(config)
 	if err != nil {
 		return err
 	}
-	if _, ok := c.Node(name); name != "" && !ok {
-		return misuse{fmt.Errorf("%s has no node %s", config, name)}
+	if name != "" {
+		return t.lower(c, verbStop, name, asJSON)
 	}
+	view := lines{t.out, asJSON}
 	ctx, rush, end := interrupts()
 	defer end()
-	if pid := holder(c.Cluster.Data); pid > 0 && name == "" {
-		return t.stopUp(ctx, c, pid)
+	if h, runs := holder(c.Cluster.Data); runs {
+		return view.result(t.stopUp(ctx, c, h.pid, view), "stopped")
 	}
 	found, err := node.ReadRunning(c.RunDir())
 	if err != nil {
-		return err
+		return view.result(err, "")
 	}
 	var alive []node.Running
 	for _, r := range found {
-		if r.Alive() && (name == "" || r.Name == name) {
+		if r.Alive() {
 			alive = append(alive, r)
 		}
 	}
 	if len(alive) == 0 {
-		fmt.Fprintln(t.out, "nothing runs")
-		return nil
+		return view.result(nil, "nothing runs")
 	}
-	hung := stopInOrder(rush, alive, c.Cluster.DrainTimeout, lines{w: t.out}.Event)
+	hung := stopInOrder(rush, alive, c.Cluster.DrainTimeout, view.Event)
 	for _, r := range alive {
 		if err := r.Forget(c.RunDir()); err != nil {
-			return err
+			return view.result(err, "")
 		}
 	}
-	if len(hung) > 0 {
-		return fmt.Errorf("cli: had to kill %s", strings.Join(hung, ", "))
-	}
-	for _, r := range alive {
-		fmt.Fprintf(t.out, "%s stopped\n", r.Name)
-	}
-	return nil
+	return view.result(hungError(hung), "stopped")
 }
 
 // stopUp asks the `up` that runs to end and waits for it: each rank of nodes may take its time.
-func (t *tool) stopUp(ctx context.Context, c *node.Config, pid int) error {
+func (t *tool) stopUp(ctx context.Context, c *node.Config, pid int, view View) error {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("cli: asking `up` (pid %d) to stop: %w", pid, err)
 	}
-	fmt.Fprintf(t.out, "asked `up` (pid %d) to stop everything\n", pid)
+	view.Event(Event{At: time.Now(), What: "stopping", PID: pid,
+		Text: fmt.Sprintf("asked `up` (pid %d) to stop everything", pid)})
 	within := ranks*c.Cluster.DrainTimeout + 10*time.Second
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	for holder(c.Cluster.Data) == pid {
+	for {
+		if h, runs := holder(c.Cluster.Data); !runs || h.pid != pid {
+			return nil
+		}
 		if sleep(ctx, aliveEvery) != nil {
 			return errors.New("cli: `up` has not stopped yet; ps shows what still runs")
 		}
 	}
-	fmt.Fprintln(t.out, "stopped")
-	return nil
 }

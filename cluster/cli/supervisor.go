@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,8 +28,14 @@ type Plan struct {
 	Certify func(ctx context.Context, dead node.Running) error
 	// Login logs in through the gates that run; tried until it succeeds.
 	Login func(ctx context.Context, gates []node.Running) error
+	// Scale makes a table have so many copies from now on, and returns the configuration that says so, and which nodes
+	// this machine starts then.
+	Scale func(table string, count int) (*node.Config, []node.NodeConfig, error)
 	View  View
 }
+
+// build names the binary that the plan starts.
+func (p *Plan) build() string { return filepath.Base(filepath.Dir(p.Binary)) }
 
 // How often a supervisor looks at nodes, and how patient it is with those that die.
 const (
@@ -58,7 +65,8 @@ const (
 
 // A Supervisor runs the nodes of one machine as processes: it starts them in order, restarts what
 // dies, and stops them in order. One goroutine decides (Run); what takes time happens beside it and
-// reports through channels. When the supervisor itself dies, its nodes live on.
+// reports through channels. When the supervisor itself dies, its nodes live on, and the next one adopts them: it makes
+// no difference to a node who started it.
 type Supervisor struct {
 	plan     Plan
 	children []*child
@@ -72,12 +80,17 @@ type Supervisor struct {
 	// loginError is why the last login did not go through.
 	loginError error
 	follower   *follower
+	wishes     []*wish // that are being fulfilled
 
 	ends    chan ending
 	looks   chan look
 	logins  chan error
 	stopped chan []string // names of the nodes that had to be killed
 	told    chan Event    // from beside
+	wished  chan *wish    // from operators
+	asked   chan chan []Row
+	retired chan retirement
+	ended   chan struct{} // closed when Run returns
 	beside  sync.WaitGroup
 }
 
@@ -85,29 +98,46 @@ type Supervisor struct {
 func NewSupervisor(p Plan) *Supervisor {
 	s := &Supervisor{plan: p, follower: newFollower(p.Config.LogDir()),
 		ends: make(chan ending), looks: make(chan look), logins: make(chan error),
-		stopped: make(chan []string), told: make(chan Event)}
+		stopped: make(chan []string), told: make(chan Event), wished: make(chan *wish), asked: make(chan chan []Row),
+		retired: make(chan retirement), ended: make(chan struct{})}
 	for _, n := range p.Nodes {
-		s.children = append(s.children, &child{NodeConfig: n, backoff: firstBackoff})
+		s.child(n)
 	}
 	return s
 }
 
-// Run supervises until ctx ends, or Once is over, or every node was stopped by somebody else; then
-// it stops the nodes in order and waits for them. Once rush ends, nodes are killed instead. The
+// child is a node that is to run from now on.
+func (s *Supervisor) child(n node.NodeConfig) *child {
+	c := &child{NodeConfig: n, backoff: firstBackoff}
+	s.children = append(s.children, c)
+	return c
+}
+
+// find finds a node by its name, or returns nil.
+func (s *Supervisor) find(name string) *child {
+	i := slices.IndexFunc(s.children, func(c *child) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return s.children[i]
+}
+
+// Run first adopts what runs already, and then supervises until ctx ends, or Once is over, or every node was stopped by
+// somebody else; then it stops the nodes in order and waits for them. Once rush ends, nodes are killed instead. The
 // error names what failed: a node that never was ready, one that had to be killed, with Once also
 // one that died on the way.
 func (s *Supervisor) Run(ctx, rush context.Context) error {
+	defer close(s.ended)
 	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer s.beside.Wait()
-	defer cancel()
 	s.began = time.Now()
 	s.waitTold = s.began
-	if err := s.clearEarlier(beside, rush); err != nil {
+	if err := s.takeOver(ctx, beside); err != nil {
+		cancel() // what was adopted lives on, and nobody watches it
 		return err
 	}
-	if err := checkPorts(ctx, s.plan.Config, s.plan.Nodes); err != nil {
-		return err
-	}
+	defer s.beside.Wait()
+	defer cancel()
+	s.goOn(beside, rush)
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	asked := ctx.Done()
@@ -126,8 +156,14 @@ func (s *Supervisor) Run(ctx, rush context.Context) error {
 			s.loggedIn(beside, err)
 		case hung := <-s.stopped:
 			s.allStopped(beside, hung)
+		case w := <-s.wished:
+			s.grant(beside, rush, w)
+		case r := <-s.retired:
+			s.hasRetired(r)
+		case rows := <-s.asked:
+			rows <- s.rows()
 		case e := <-s.told:
-			s.plan.View.Event(e)
+			s.tellOn(e)
 		case <-tick.C:
 		}
 	}
@@ -157,6 +193,7 @@ func (s *Supervisor) step(beside, rush context.Context, now time.Time) {
 		}
 	}
 	s.advance(beside, rush, now)
+	s.fulfil(now)
 	if now.Sub(s.shown) >= time.Second {
 		s.shown = now
 		for _, e := range s.follower.warnings(s.children) {
@@ -233,14 +270,13 @@ func (s *Supervisor) fail(format string, args ...any) {
 
 // looked takes in what a node said.
 func (s *Supervisor) looked(l look) {
-	for _, c := range s.children {
-		if c.Name != l.name {
-			continue
-		}
-		first := c.looked(l, time.Now())
-		if first {
-			s.tell(c, "ready", "ready after %.1fs", time.Since(c.started).Seconds())
-		}
+	c := s.find(l.name)
+	switch {
+	case c == nil || !c.looked(l, time.Now()):
+	case c.adopted:
+		s.tell(c, "ready", "ready")
+	default:
+		s.tell(c, "ready", "ready after %.1fs", time.Since(c.started).Seconds())
 	}
 }
 
@@ -274,80 +310,6 @@ func (s *Supervisor) where() string {
 		}
 	}
 	return "no gate here"
-}
-
-// childEnded takes in that a process has ended.
-func (s *Supervisor) childEnded(beside context.Context, e ending) {
-	c := e.child
-	dir := s.plan.Config.RunDir()
-	dead, orderly := c.end(e, dir)
-	now := time.Now()
-	if !orderly {
-		s.certify(beside, dead)
-		dead.Forget(dir) //nolint:errcheck // the next process replaces the file
-	}
-	switch {
-	case e.code == 0 && s.phase >= stopping:
-		c.state = ended
-		s.tell(c, "stopped", "stopped")
-	case e.code == 0:
-		c.state = ended
-		s.tell(c, "stopped", "was stopped, and stays down until the next up")
-		if !c.wasReady {
-			s.fail("%s ended before it was ready", c.Name)
-		}
-	case s.phase >= stopping:
-		c.state, c.failure = ended, e.text
-		s.tell(c, "died", "ended with %s", e.text)
-	default:
-		s.rest(c, now, e.text+s.lastWords(c, e))
-	}
-}
-
-// endIfBehind gives up a start that no further try can help. A node that finds so later, because somebody has changed
-// the store under it, rests like others that die: once the store is migrated, it comes back by itself.
-func (s *Supervisor) endIfBehind(rush context.Context, e ending) {
-	if e.code != exitBehind || s.phase >= playing {
-		return
-	}
-	s.isBehind = true
-	s.fail("%s does not start: the database lacks what it needs; migrate makes it, and %s says what", e.child.Name,
-		s.follower.path(e.child.Name))
-	s.beginStop(rush, "giving up")
-}
-
-// rest lets a node that died wait before it is started again.
-func (s *Supervisor) rest(c *child, now time.Time, why string) {
-	pause := c.rest(now)
-	if s.plan.Once > 0 {
-		s.fail("%s died (%s)", c.Name, why)
-	}
-	s.tell(c, "died", "died (%s), starts again in %s", why, pause)
-}
-
-// lastWords is what a process that ended by itself wrote last, and where the rest stands.
-func (s *Supervisor) lastWords(c *child, e ending) string {
-	last := s.follower.last(c.Name)
-	if e.code < 0 || last == "" {
-		return ""
-	}
-	return fmt.Sprintf(": %s; more in %s", last, s.follower.path(c.Name))
-}
-
-// allStopped waits for the last processes to be reaped, and ends.
-func (s *Supervisor) allStopped(beside context.Context, hung []string) {
-	for !s.every(func(c *child) bool { return c.state != running }) {
-		s.childEnded(beside, <-s.ends)
-	}
-	for _, c := range s.children {
-		if slices.Contains(hung, c.Name) {
-			s.fail("%s had to be killed", c.Name)
-		} else if c.failure != "" {
-			s.fail("%s ended with %s", c.Name, c.failure)
-		}
-	}
-	s.plan.View.Table(s.rows())
-	s.phase = over
 }
 
 // verdict is what Run returns.

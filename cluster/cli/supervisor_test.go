@@ -134,35 +134,6 @@ func TestASecondUpIsRefused(t *testing.T) {
 	up.ends(os.Interrupt)
 }
 
-func TestNodesOutliveTheirSupervisorAndTheNextOneStopsThemFirst(t *testing.T) {
-	t.Parallel()
-	p := prepare(t)
-	first := p.begin("up")
-	first.prints("ready in")
-	first.ends(syscall.SIGKILL)
-	if text, code := p.run("ps"); code != exitOK {
-		t.Errorf("the nodes went with the supervisor: %s", text)
-	}
-	before := p.pid("gate-1")
-	if err := syscall.Kill(p.pid("game-2"), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	second := p.begin("up")
-	second.prints("5 nodes of an earlier start still run")
-	second.prints("ready in")
-	if now := p.pid("gate-1"); now == before || now == 0 {
-		t.Errorf("gate-1 has pid %d, before %d", now, before)
-	}
-	p.within(time.Minute, "the certificate of the dead", func() bool {
-		return slices.ContainsFunc(p.notes(), func(n string) bool {
-			return strings.HasPrefix(n, "dead game-2 ")
-		})
-	})
-	if code := second.ends(os.Interrupt); code != exitOK {
-		t.Errorf("exit code %d:\n%s", code, second.text())
-	}
-}
-
 func TestADeathIsCertifiedByTheNextSupervisorIfTheFirstDidNotCome(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)

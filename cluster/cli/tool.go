@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -28,7 +30,7 @@ const (
 type tool struct {
 	kinds []node.KindRole
 	// run runs one node in the foreground until ctx ends; nil is an orderly end.
-	run func(ctx context.Context, c *node.Config, name string) error
+	run func(ctx context.Context, c *node.Config, name string, log *slog.Logger) error
 	// certify tells the registry that a process has ended; nil: nobody is told.
 	certify func(ctx context.Context, c *node.Config, dead node.Running) error
 	// login logs in through the gates.
@@ -73,19 +75,41 @@ func (t *tool) load(path string) (*node.Config, error) {
 	return c, err
 }
 
-// local lists the nodes that this machine starts.
-func local(c *node.Config) ([]node.NodeConfig, error) {
+// here says which machine this is: as asked for, else as the newest `up` took it, else by its own name.
+func here(c *node.Config, asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	if h := lastHolder(c.Cluster.Data); h.host != "" {
+		return h.host, nil
+	}
 	host, err := os.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("cli: asking for this machine's name: %w", err)
+		return "", fmt.Errorf("cli: asking for this machine's name: %w", err)
 	}
-	var here []node.NodeConfig
+	return host, nil
+}
+
+// local lists the nodes that a machine starts.
+func local(c *node.Config, host string) []node.NodeConfig {
+	var all []node.NodeConfig
 	for _, n := range c.Nodes {
 		if n.Here(host) {
-			here = append(here, n)
+			all = append(all, n)
 		}
 	}
-	return here, nil
+	return all
+}
+
+// hosts lists the machines that the configuration names.
+func hosts(c *node.Config) []string {
+	var all []string
+	for _, n := range c.Nodes {
+		if n.Host != "" && !slices.Contains(all, n.Host) {
+			all = append(all, n.Host)
+		}
+	}
+	return all
 }
 
 // interrupts returns a context that ends with the first signal to stop, and one that ends with the

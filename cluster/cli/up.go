@@ -12,43 +12,66 @@ import (
 	"github.com/fireflyrt/firefly/cluster/node"
 )
 
-// readyWithin bounds how long `up --once` waits until everything is ready.
+// readyWithin bounds how long `up --once`, and whoever wants a node started, waits until it is ready.
 const readyWithin = time.Minute
 
-// up runs this machine's nodes until a signal, or until once is over.
-func (t *tool) up(config string, once time.Duration, json bool) error {
+// up runs a machine's nodes until a signal, or until once is over. Without a host it is this machine by its own name.
+func (t *tool) up(config, host string, once time.Duration, json bool) error {
 	c, err := t.load(config)
 	if err != nil {
 		return err
 	}
+	name := host
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return fmt.Errorf("cli: asking for this machine's name: %w", err)
+		}
+	}
+	if len(local(c, name)) == 0 {
+		return misuse{fmt.Errorf("%s starts no node on %s, but on %s; say which machine this is: --host NAME", config,
+			name, strings.Join(hosts(c), ", "))}
+	}
 	ctx, rush, end := interrupts()
 	defer end()
-	return t.supervise(ctx, rush, c, once, newView(t.out, json))
+	return t.supervise(ctx, rush, c, host, once, newView(t.out, json))
 }
 
 // supervise takes the lock, installs the binary and runs a supervisor.
-func (t *tool) supervise(ctx, rush context.Context, c *node.Config, once time.Duration,
+func (t *tool) supervise(ctx, rush context.Context, c *node.Config, host string, once time.Duration,
 	view View) (err error) {
 	l, err := takeLock(c.Cluster.Data)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.release()) }()
-	s, err := t.supervisor(c, once, view)
+	socket, err := deskSocket(c.Cluster.Data)
+	if err == nil {
+		err = l.say(holding{os.Getpid(), socket, host})
+	}
+	if err != nil {
+		return err
+	}
+	s, err := t.supervisor(c, host, once, view)
 	if err != nil {
 		return err
 	}
 	if err := t.checkSchema(ctx, c, s.plan.Nodes); err != nil {
 		return err
 	}
+	d, err := openDesk(socket, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
 	return s.Run(ctx, rush)
 }
 
-func (t *tool) supervisor(c *node.Config, once time.Duration, view View) (*Supervisor, error) {
-	nodes, err := local(c)
+func (t *tool) supervisor(c *node.Config, host string, once time.Duration, view View) (*Supervisor, error) {
+	host, err := here(c, host)
 	if err != nil {
 		return nil, err
 	}
+	nodes := local(c, host)
 	exe := t.binary
 	if exe == "" {
 		if exe, err = os.Executable(); err != nil {
@@ -60,7 +83,7 @@ func (t *tool) supervisor(c *node.Config, once time.Duration, view View) (*Super
 		return nil, err
 	}
 	p := Plan{Config: c, Nodes: nodes, Binary: binary, Env: t.env, Once: once,
-		ReadyWithin: readyWithin, Login: t.login, View: view}
+		ReadyWithin: readyWithin, Login: t.login, View: view, Scale: t.rescale(c.Path, host)}
 	if t.certify != nil {
 		p.Certify = func(ctx context.Context, dead node.Running) error {
 			return t.certify(ctx, c, dead)
@@ -72,27 +95,17 @@ func (t *tool) supervisor(c *node.Config, once time.Duration, view View) (*Super
 // portsWithin is how long a port may stay taken: who was just killed gives it back a little later.
 const portsWithin = 2 * time.Second
 
-// checkPorts looks whether somebody else listens where the nodes will; the error names all of them.
-func checkPorts(ctx context.Context, c *node.Config, nodes []node.NodeConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, portsWithin)
-	defer cancel()
-	for {
-		var taken []string
-		for _, n := range nodes {
-			for _, l := range c.Listeners(n) {
-				if free, err := net.Listen("tcp", l.Address); err != nil {
-					taken = append(taken, fmt.Sprintf("%s of %s: %v", l.Key, n.Name, err))
-				} else {
-					free.Close() //nolint:errcheck // it took no connection
-				}
+// takenPorts says where somebody else listens although these nodes will.
+func takenPorts(c *node.Config, nodes []node.NodeConfig) []string {
+	var taken []string
+	for _, n := range nodes {
+		for _, l := range c.Listeners(n) {
+			if free, err := net.Listen("tcp", l.Address); err != nil {
+				taken = append(taken, fmt.Sprintf("%s of %s: %v", l.Key, n.Name, err))
+			} else {
+				free.Close() //nolint:errcheck // it took no connection
 			}
 		}
-		if len(taken) == 0 {
-			return nil
-		}
-		if sleep(ctx, aliveEvery) != nil {
-			return fmt.Errorf("cli: another program listens where a node should; stop it, "+
-				"or change %s:\n  %s", c.Path, strings.Join(taken, "\n  "))
-		}
 	}
+	return taken
 }

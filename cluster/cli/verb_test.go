@@ -100,7 +100,7 @@ func TestCheckFindsWhatAReplayWouldDoOtherwise(t *testing.T) {
 		}
 		return string(text), c.ProcessState.ExitCode()
 	}
-	if text, code := in(dir, nil); code != exitOK || !strings.Contains(text, "in 2 packages, nothing found\n") {
+	if text, code := in(dir, nil); code != exitOK || !strings.Contains(text, "in 3 packages, nothing found\n") {
 		t.Errorf("exit code %d: %s", code, text)
 	}
 	file := filepath.Join(dir, "planted.go")
@@ -156,7 +156,7 @@ func TestPsShowsWhatRunsAndWhatDoesNot(t *testing.T) {
 	if text, code := p.run("stop", "game-1"); code != exitOK || text != "game-1 stopped\n" {
 		t.Errorf("exit code %d: %s", code, text)
 	}
-	up.prints("stays down until the next up")
+	up.prints("stays down until it is started, or the next up")
 	if text, code := p.run("stop"); code != exitOK || !strings.Contains(text, "stopped") {
 		t.Errorf("exit code %d: %s", code, text)
 	}
@@ -185,7 +185,10 @@ func TestWrongCommandsEndWithTwo(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)
 	for _, args := range [][]string{{}, {"dance"}, {"up", "now"}, {"up", "--twice"}, {"node"},
-		{"node", "game-9"}, {"stop", "game-9"}, {"bots", "-n", "0"}, {"up", "--once", "soon"}} {
+		{"node", "game-9"}, {"stop", "game-9"}, {"drain"}, {"drain", "game-9"}, {"start", "game-9"}, {"scale", "game"},
+		{"scale", "game=x"}, {"scale", "=2"}, {"scale", "gmae=3"}, {"scale", "gate-1=2"}, {"scale", "game=0"},
+		{"scale", "game=201"},
+		{"up", "--host"}, {"bots", "-n", "0"}, {"up", "--once", "soon"}} {
 		if text, code := p.run(args...); code != exitUsage || text == "" {
 			t.Errorf("%v: exit code %d: %s", args, code, text)
 		}
@@ -209,7 +212,8 @@ func TestFlagsMayHaveOneDash(t *testing.T) {
 
 func TestTheTableIsAlignedAndCut(t *testing.T) {
 	t.Parallel()
-	got := strings.Join(tableLines([]Row{{"gate-1", "gate", 12, "ready", 3, 4, 5.6, ""},
+	got := strings.Join(tableLines([]Row{
+		{Node: "gate-1", Roles: "gate", PID: 12, State: "ready", Sessions: 3, Actors: 4, Rate: 5.6},
 		{Node: "persist-1", Roles: "persist", State: "died, restarting"}}), "\n")
 	want := strings.Join([]string{
 		"NODE       ROLES    PID  STATE             SESSIONS  ACTORS  MESSAGES/S",

@@ -11,11 +11,14 @@ import (
 // An Event is one thing that happened to the cluster, or to a node of it.
 type Event struct {
 	At time.Time `json:"at"`
-	// What: waiting started ready play died hung stopping stopped earlier log admin
+	// What: waiting adopted started ready play died hung stopping stopped drain refused log admin; of what an operator
+	// asked for the last is done or failed
 	What string `json:"what"`
 	Node string `json:"node,omitempty"`
 	PID  int    `json:"pid,omitempty"`
 	Text string `json:"text"`
+	// Shards are left of a node that drains.
+	Shards *int `json:"shards,omitempty"`
 }
 
 // String is the event as a line.
@@ -36,6 +39,11 @@ type Row struct {
 	Actors   int     `json:"actors"`
 	Rate     float64 `json:"messages_per_s"`
 	Store    string  `json:"store,omitempty"` // of a persist node: what a commit means there
+	Shards   int     `json:"shards"`
+	Host     string  `json:"host,omitempty"`  // the machine that starts it, if the configuration says which
+	Build    string  `json:"build,omitempty"` // which binary it runs
+	Note     string  `json:"note,omitempty"`  // what is unusual about it
+	Watched  bool    `json:"watched"`         // an `up` of this machine starts it again when it dies
 }
 
 // A View shows what a supervisor does. It is called by one goroutine at a time.

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -45,7 +46,8 @@ type Config struct {
 	Actors  ActorsConfig
 	Persist PersistConfig
 	Record  RecordConfig
-	places  map[string]place // of keys and tables in the file, by dotted path
+	Scaled  map[string]Scaling // by table: the copies that are not as the file says
+	places  map[string]place   // of keys and tables in the file, by dotted path
 }
 
 // ClusterConfig is the table [cluster].
@@ -128,9 +130,28 @@ func (f sizeField[T]) get() Bytes  { return Bytes(*f.field) }
 func (f sizeField[T]) set(b Bytes) { *f.field = T(b) }
 
 // Load reads and checks a file. With kinds it also compares the file's roles with them, as
-// CheckRoles does. The error is Problems, with everything that is wrong, or that of reading the
-// file.
+// CheckRoles does. Copies are as scale has left them. The error is Problems, with everything that is wrong, or that
+// of reading the file.
 func Load(path string, kinds []KindRole) (*Config, error) {
+	plain, err := loadPlain(path, kinds)
+	if err != nil {
+		return nil, err
+	}
+	scale := plain.kept()
+	if len(scale) == 0 {
+		return plain, nil
+	}
+	c, err := loadWith(path, kinds, scale)
+	if problems := Problems(nil); errors.As(err, &problems) {
+		return nil, plain.scaled(problems)
+	}
+	return c, err
+}
+
+// loadPlain is Load of what the file says.
+func loadPlain(path string, kinds []KindRole) (*Config, error) { return loadWith(path, kinds, nil) }
+
+func loadWith(path string, kinds []KindRole, scale map[string]Scaling) (*Config, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("node: finding %s: %w", path, err)
@@ -139,7 +160,7 @@ func Load(path string, kinds []KindRole) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: reading the configuration: %w", err)
 	}
-	return Parse(abs, text, os.LookupEnv, kinds)
+	return finish(newReading(abs, text, os.LookupEnv, scale), kinds)
 }
 
 // Env finds an environment variable, as os.LookupEnv does.
@@ -147,7 +168,11 @@ type Env func(name string) (string, bool)
 
 // Parse is Load of a text; secrets come from env. Problems name the file by its last element.
 func Parse(path string, text []byte, env Env, kinds []KindRole) (*Config, error) {
-	r := newReading(path, text, env)
+	return finish(newReading(path, text, env, nil), kinds)
+}
+
+// finish goes through all that was read.
+func finish(r *reading, kinds []KindRole) (*Config, error) {
 	r.apply()
 	r.expand()
 	if r.whole {

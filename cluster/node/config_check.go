@@ -22,7 +22,10 @@ func (r *reading) expand() {
 			c.Nodes = append(c.Nodes, impliedRegistry())
 		}
 	}
-	for _, n := range r.tables {
+	for i, n := range r.tables {
+		if s, ok := c.Scaled[n.Table]; ok {
+			n.Count, r.tables[i].Count = s.Count, s.Count
+		}
 		for i := range min(max(n.Count, 1), maxCopies) {
 			c.Nodes = append(c.Nodes, n.copied(i))
 		}

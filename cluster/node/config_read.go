@@ -22,8 +22,8 @@ type reading struct {
 	whole    bool         // the file could be read to its end
 }
 
-func newReading(path string, text []byte, env Env) *reading {
-	r := &reading{config: &Config{Path: path, places: map[string]place{}}, env: env}
+func newReading(path string, text []byte, env Env, scale map[string]Scaling) *reading {
+	r := &reading{config: &Config{Path: path, Scaled: scale, places: map[string]place{}}, env: env}
 	var torn []Problem
 	r.entries, torn, r.whole = scan(text)
 	for _, p := range torn {

@@ -210,8 +210,8 @@ func TestEveryKeyHasASentenceADefaultInBoundsAndAPlace(t *testing.T) {
 		if k.value == "" {
 			continue
 		}
-		newReading("x", nil, noEnv).preset(k, n)
-		r := newReading("x", nil, noEnv)
+		newReading("x", nil, noEnv, nil).preset(k, n)
+		r := newReading("x", nil, noEnv, nil)
 		r.preset(k, n)
 		if !k.bound.ok(pointed(k.field(r.config, n))) {
 			t.Errorf("%s: the default, %s, is out of bounds: %s", k.name, k.value, k.bound.text)

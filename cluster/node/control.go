@@ -2,97 +2,97 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/fireflyrt/firefly/actors"
 )
-
-// Controlled is a node as its control endpoint sees it.
-type Controlled interface {
-	// Ready returns nil when the node does its work, else what it still waits for. It returns soon.
-	Ready() error
-	// Report returns what the node counts, for JSON. `up` and `ps` read of it what Report names.
-	Report() any
-	// Record makes the node follow the rules of recording as their file has them now.
-	Record() error
-	// Take writes what the flight recorder has of an actor to a file and returns its path; "" if the actor is not here.
-	Take(ctx context.Context, ref actors.Ref) (string, error)
-	// Box is what is in an entity's box, wherever it lives: actors.Contents in JSON. A drop other than 0 is the number
-	// of a durable message to give up first.
-	Box(ctx context.Context, ref actors.Ref, drop uint64) ([]byte, error)
-	// Stop begins an orderly end and returns at once. Further calls do nothing.
-	Stop()
-}
-
-// A Report is the part of every node's report that `up`, `ps` and `bots` read. A node's own report
-// may hold more; it embeds this one, or has fields of the same names in JSON.
-type Report struct {
-	Sessions int    `json:"sessions"`
-	Actors   int    `json:"actors"`
-	Messages uint64 `json:"messages"` // handled by actors or taken by the gate, since the start
-
-	Store *StoreReport `json:"store,omitempty"` // of a persist node
-}
-
-// A StoreReport says what a commit means in the node's store.
-type StoreReport struct {
-	Level string `json:"level"`
-}
 
 // maxSocketPath is how long a unix socket's path may be to work everywhere; Linux takes 107 bytes.
 const maxSocketPath = 100
 
 // A Control is a node's open control endpoint. It serves HTTP on a unix socket that only this user
-// can open: GET /readyz (200, or 503 with the reason), GET /report (JSON), POST /record (204; 500 with the reason),
+// can open: GET /readyz (200, or 503 with the reason), POST /self (writes the run file once more, and answers
+// with it), GET /report and GET /members
+// (JSON), POST /drain (JSON: how many shards are left), POST /record (204; 500 with the reason),
 // POST /take?actor=kind/id (the path of a file, or nothing if the actor is not here), POST /box?actor=kind/id&drop=0
 // (JSON), POST /stop (202).
+//
+// While it is open no other process can open one of the same name on this machine: two processes would answer as one
+// node. The kernel ends that with the process, however it ends.
 type Control struct {
-	running Running
 	file    string // the run file
 	temp    string // directory made for a short socket path, or ""
+	name    *nameLock
+	earlier Running
 	server  *http.Server
 	served  chan struct{}
 	once    sync.Once
 	err     error
+
+	mu      sync.Mutex // guards what follows
+	running Running
 }
 
 // OpenControl serves n under r.Name in the directory dir (Config.RunDir) and then writes the run
 // file, so that who reads the file can connect. It fills in what r does not say of the process
-// itself. An earlier run file of the name is replaced: its process must be known to be dead.
+// itself. The error is ErrRuns if a process of this name lives; an earlier run file is replaced: see Earlier.
 func OpenControl(dir string, r Running, n Controlled) (*Control, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("node: making the run directory: %w", err)
 	}
-	c := &Control{file: filepath.Join(dir, r.Name+".json"), served: make(chan struct{})}
-	r.Socket = filepath.Join(dir, r.Name+".sock")
+	name, err := lockName(dir, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	c := &Control{file: filepath.Join(dir, r.Name+".json"), name: name, served: make(chan struct{})}
+	if c.earlier, err = earlier(dir, r.Name); err != nil {
+		return nil, errors.Join(err, c.release())
+	}
+	r.Socket = socketFile(dir, r.Name)
 	if len(r.Socket) > maxSocketPath {
-		temp, err := os.MkdirTemp("", shortDir)
-		if err != nil {
-			return nil, fmt.Errorf("node: making a directory for the control socket: %w", err)
+		if c.temp, err = os.MkdirTemp("", shortDir); err != nil {
+			return nil, fmt.Errorf("node: making a directory for the control socket: %w", errors.Join(err, c.release()))
 		}
-		c.temp, r.Socket = temp, filepath.Join(temp, "control.sock")
+		r.Socket = filepath.Join(c.temp, "control.sock")
 	}
 	if err := r.identify(); err != nil {
-		return nil, errors.Join(err, c.clear())
+		return nil, errors.Join(err, c.release())
 	}
 	c.running = r
 	if err := c.open(n); err != nil {
-		return nil, errors.Join(err, c.clear())
+		return nil, errors.Join(err, c.release())
 	}
 	if err := r.write(c.file); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, errors.Join(err, c.Abandon())
 	}
 	return c, nil
 }
+
+// earlier is the process that left a run file of this name; zero: none did.
+func earlier(dir, name string) (Running, error) {
+	all, err := ReadRunning(dir)
+	if err != nil {
+		return Running{}, err
+	}
+	for _, r := range all {
+		if r.Name != name {
+			continue
+		}
+		if r.Alive() { // and has no lock: it is of an older build
+			return Running{}, fmt.Errorf("%w: %s, pid %d", ErrRuns, name, r.PID)
+		}
+		return r, nil
+	}
+	return Running{}, nil
+}
+
+// socketFile is where a node's control socket is, unless that path is too long.
+func socketFile(dir, name string) string { return filepath.Join(dir, name+".sock") }
 
 // open listens and serves.
 func (c *Control) open(n Controlled) error {
@@ -106,7 +106,13 @@ func (c *Control) open(n Controlled) error {
 	if err := os.Chmod(c.running.Socket, 0o600); err != nil {
 		return fmt.Errorf("node: guarding the control socket: %w", errors.Join(err, l.Close()))
 	}
-	c.server = &http.Server{Handler: controlHandler(n), ReadHeaderTimeout: 5 * time.Second}
+	mux := controlHandler(n)
+	mux.HandleFunc("POST /self", func(w http.ResponseWriter, _ *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		answer(w, c.running, c.running.write(c.file))
+	})
+	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { // ends with Close
 		defer close(c.served)
 		if err := c.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -116,67 +122,32 @@ func (c *Control) open(n Controlled) error {
 	return nil
 }
 
-func controlHandler(n Controlled) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := n.Ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		}
-	})
-	mux.HandleFunc("GET /report", func(w http.ResponseWriter, _ *http.Request) {
-		text, err := json.Marshal(n.Report())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(text) //nolint:errcheck // whoever asked is gone
-	})
-	mux.HandleFunc("POST /record", func(w http.ResponseWriter, _ *http.Request) {
-		if err := n.Record(); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	mux.HandleFunc("POST /take", func(w http.ResponseWriter, r *http.Request) {
-		ref, err := actors.ParseRef(r.FormValue("actor"))
-		path := ""
-		if err == nil {
-			path, err = n.Take(r.Context(), ref)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Write([]byte(path)) //nolint:errcheck // whoever asked is gone
-	})
-	mux.HandleFunc("POST /box", func(w http.ResponseWriter, r *http.Request) {
-		ref, err := actors.ParseRef(r.FormValue("actor"))
-		drop, bad := strconv.ParseUint(r.FormValue("drop"), 10, 64)
-		contents := []byte(nil)
-		if err = errors.Join(err, bad); err == nil {
-			contents, err = n.Box(r.Context(), ref, drop)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Write(contents) //nolint:errcheck // whoever asked is gone
-	})
-	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
-		n.Stop()
-		w.WriteHeader(http.StatusAccepted)
-	})
-	return mux
+// Running is what the run file says.
+func (c *Control) Running() Running {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
 }
 
-// Running is what the run file says.
-func (c *Control) Running() Running { return c.running }
+// Earlier is the process that ran under this name before and did not end in order; zero: there was none. It is dead.
+func (c *Control) Earlier() Running { return c.earlier }
+
+// Serves writes into the run file that all of the node has come up, and where clients reach it.
+func (c *Control) Serves(tcp, ws string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running.Serves, c.running.TCP, c.running.WS = true, tcp, ws
+	return c.running.write(c.file)
+}
 
 // Close ends the endpoint and removes socket and run file: the orderly end of a node, its last act.
 // It waits for requests under way, at most a second. Calls after the first return the same.
-func (c *Control) Close() error {
+func (c *Control) Close() error { return c.end(true) }
+
+// Abandon ends the endpoint and leaves the run file, which says to whoever finds it that the node did not end in order.
+func (c *Control) Abandon() error { return c.end(false) }
+
+func (c *Control) end(orderly bool) error {
 	c.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -186,22 +157,23 @@ func (c *Control) Close() error {
 			err = fmt.Errorf("node: closing the control socket: %w", err)
 		}
 		<-c.served
-		c.err = errors.Join(c.err, err, c.clear())
+		if orderly {
+			if gone := os.Remove(c.file); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, fmt.Errorf("node: removing the run file: %w", gone))
+			}
+		}
+		c.err = errors.Join(c.err, err, c.release())
 	})
 	return c.err
 }
 
-// clear removes the files.
-func (c *Control) clear() error {
-	err := os.Remove(c.file)
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
+// release gives up the name, and the directory made for the socket.
+func (c *Control) release() error {
+	var err error
 	if c.temp != "" {
-		err = errors.Join(err, os.RemoveAll(c.temp))
+		if err = os.RemoveAll(c.temp); err != nil {
+			err = fmt.Errorf("node: removing the control socket's directory: %w", err)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("node: removing the run file: %w", err)
-	}
-	return nil
+	return errors.Join(err, c.name.release())
 }

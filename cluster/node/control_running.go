@@ -1,22 +1,13 @@
 package node
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/fireflyrt/firefly/actors"
 )
 
 // shortDir begins the name of a directory that was made for a socket whose path would be too long.
@@ -28,13 +19,18 @@ type Running struct {
 	Name        string   `json:"name"`
 	Roles       []string `json:"roles"`
 	PID         int      `json:"pid"`
-	Start       uint64   `json:"start"` // of the process, in clock ticks since the machine's boot
+	Start       uint64   `json:"start"`          // of the process, in clock ticks since the machine's boot
+	Boot        string   `json:"boot,omitempty"` // of the machine's run that Start is of
 	Incarnation uint64   `json:"incarnation,string"`
 	Socket      string   `json:"socket"`
+	Serves      bool     `json:"serves"`        // all of it has come up, though it may wait for other nodes
 	TCP         string   `json:"tcp,omitempty"` // the addresses as they are, ports chosen
 	WS          string   `json:"ws,omitempty"`
 	HTTP        string   `json:"http,omitempty"`
 	Build       string   `json:"build,omitempty"` // which binary below Config.BinDir, or ""
+
+	// Settings is Config.Fingerprint as the process has read it.
+	Settings string `json:"settings,omitempty"`
 }
 
 // identify fills in what is known of this process.
@@ -43,7 +39,7 @@ func (r *Running) identify() error {
 	if err != nil {
 		return err
 	}
-	r.PID, r.Start = os.Getpid(), start
+	r.PID, r.Start, r.Boot = os.Getpid(), start, bootID()
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("node: finding the own binary: %w", err)
@@ -121,7 +117,7 @@ func (r Running) Forget(dir string) error {
 // Alive says whether that very process lives. A zombie does not.
 func (r Running) Alive() bool {
 	start, state, err := processStart(r.PID)
-	return err == nil && start == r.Start && state != 'Z' && state != 'X'
+	return err == nil && start == r.Start && state != 'Z' && state != 'X' && (r.Boot == "" || r.Boot == bootID())
 }
 
 // Signal sends the process a signal, if it lives.
@@ -135,134 +131,11 @@ func (r Running) Signal(s syscall.Signal) error {
 	return nil
 }
 
-// processStart reads /proc/PID/stat, whose second field is the command in brackets: it may hold
-// blanks and brackets, so fields are counted from the last closing one.
-func processStart(pid int) (start uint64, state byte, err error) {
-	fields, err := processStat(pid)
-	if err != nil {
-		return 0, 0, err
-	}
-	start, err = strconv.ParseUint(fields[19], 10, 64)
-	if err != nil {
-		return 0, 0, fmt.Errorf("node: reading the start of process %d: %w", pid, err)
-	}
-	return start, fields[0][0], nil
-}
-
-// ProcessTicks is the CPU time that a process has used, in clock ticks (100 a second on Linux).
-func ProcessTicks(pid int) (uint64, error) {
-	fields, err := processStat(pid)
-	if err != nil {
-		return 0, err
-	}
-	user, err := strconv.ParseUint(fields[11], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("node: reading the time of process %d: %w", pid, err)
-	}
-	system, err := strconv.ParseUint(fields[12], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("node: reading the time of process %d: %w", pid, err)
-	}
-	return user + system, nil
-}
-
-// processStat is the third field and what follows it.
-func processStat(pid int) ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return nil, fmt.Errorf("node: looking for process %d: %w", pid, err)
-	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 20 {
-		return nil, fmt.Errorf("node: /proc/%d/stat has too few fields", pid)
-	}
-	return fields, nil
-}
-
-// Ready asks the node whether it is ready; the error is its reason, or that it cannot be reached.
-func (r Running) Ready(ctx context.Context) error {
-	_, err := r.call(ctx, http.MethodGet, "/readyz")
-	return err
-}
-
-// Report asks the node for its report and reads it into the value that into points to.
-func (r Running) Report(ctx context.Context, into any) error {
-	text, err := r.call(ctx, http.MethodGet, "/report")
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("node: reading the report of %s: %w", r.Name, err)
-	}
-	return nil
-}
-
-// Record asks the node to follow the rules of recording as their file has them now.
-func (r Running) Record(ctx context.Context) error {
-	_, err := r.call(ctx, http.MethodPost, "/record")
-	return err
-}
-
-// Take asks the node to write what its flight recorder has of an actor, and returns the file's path; "" if the actor
-// is not there.
-func (r Running) Take(ctx context.Context, ref actors.Ref) (string, error) {
-	text, err := r.call(ctx, http.MethodPost, "/take?actor="+url.QueryEscape(ref.String()))
-	return string(text), err
-}
-
-// Box asks the node what is in an entity's box, wherever the entity lives, and has it give up the durable message drop
-// first, if that is not 0.
-func (r Running) Box(ctx context.Context, ref actors.Ref, drop uint64) (*actors.Contents, error) {
-	text, err := r.call(ctx, http.MethodPost,
-		"/box?actor="+url.QueryEscape(ref.String())+"&drop="+strconv.FormatUint(drop, 10))
-	if err != nil {
-		return nil, err
-	}
-	c := new(actors.Contents)
-	if err := json.Unmarshal(text, c); err != nil {
-		return nil, fmt.Errorf("node: reading the box of %s: %w", ref, err)
-	}
-	return c, nil
-}
-
-// Stop asks the node to end in order. It does not wait for the end: watch Alive.
-func (r Running) Stop(ctx context.Context) error {
-	_, err := r.call(ctx, http.MethodPost, "/stop")
-	return err
-}
-
-// maxReport bounds what a node may answer, in bytes.
-const maxReport = 4 << 20
-
-func (r Running) call(ctx context.Context, method, path string) ([]byte, error) {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", r.Socket)
-	}
-	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
-	request, err := http.NewRequestWithContext(ctx, method, "http://node"+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("node: asking %s: %w", r.Name, err)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("node: asking %s: %w", r.Name, err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxReport))
-	if err != nil {
-		return nil, fmt.Errorf("node: asking %s: %w", r.Name, err)
-	}
-	if response.StatusCode >= 300 {
-		return nil, fmt.Errorf("node: %s: %s", r.Name, strings.TrimSpace(string(text)))
-	}
-	return text, nil
-}
-
 // Started is what is known of a process that was just started as a node, before its run file.
 func Started(name string, roles []string, pid int) Running {
 	r := Running{Name: name, Roles: roles, PID: pid}
 	if start, _, err := processStart(pid); err == nil {
-		r.Start = start // else it is dead already, and Alive says so
+		r.Start, r.Boot = start, bootID() // else it is dead already, and Alive says so
 	}
 	return r
 }

@@ -25,6 +25,10 @@ func (n *tame) Ready() error  { return n.notReady }
 func (n *tame) Report() any   { return Report{Sessions: 3, Actors: 4, Messages: 5} }
 func (n *tame) Record() error { n.recorded.Add(1); return n.notReady }
 func (n *tame) Stop()         { n.stopped.Add(1) }
+func (n *tame) Members() []Membership {
+	return []Membership{{Name: "game-1", Incarnation: 7, Roles: []string{"game"}, Shards: 256}}
+}
+func (n *tame) Drain() (int, error) { return 7, n.notReady }
 func (n *tame) Take(_ context.Context, ref actors.Ref) (string, error) {
 	return "/" + ref.String(), n.notReady
 }
@@ -80,6 +84,12 @@ func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
 	if err := r.Report(ctx, &report); err != nil || report != (Report{Sessions: 3, Actors: 4, Messages: 5}) {
 		t.Errorf("report: %+v, %v", report, err)
 	}
+	if there, err := r.Members(ctx); err != nil || len(there) != 1 || there[0].Shards != 256 {
+		t.Errorf("members: %+v, %v", there, err)
+	}
+	if left, err := r.Drain(ctx); err != nil || left != 7 {
+		t.Errorf("drain: %d, %v", left, err)
+	}
 	if err := r.Stop(ctx); err != nil || n.stopped.Load() != 1 {
 		t.Errorf("stop: %v, %d times", err, n.stopped.Load())
 	}
@@ -88,6 +98,66 @@ func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestASecondProcessOfANodeIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	first := open(t, dir, &tame{})
+	if _, err := OpenControl(dir, Running{Name: "game-1"}, &tame{}); !errors.Is(err, ErrRuns) {
+		t.Errorf("a second one: %v", err)
+	}
+	if r := found(t, dir); r.Incarnation != first.Running().Incarnation || r.Ready(t.Context()) != nil {
+		t.Errorf("the second one harmed the first: %+v", r)
+	}
+	if err := first.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := OpenControl(dir, Running{Name: "game-1", Incarnation: 8}, &tame{})
+	if err == nil { // the run file says this very process, which lives
+		t.Fatal("it passes for dead", second.Close())
+	}
+	gone := found(t, dir)
+	gone.Start--
+	if err := gone.write(filepath.Join(dir, "game-1.json")); err != nil {
+		t.Fatal(err)
+	}
+	if second, err = OpenControl(dir, Running{Name: "game-1", Incarnation: 8}, &tame{}); err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if second.Earlier().Incarnation != 1<<64-1 {
+		t.Errorf("the earlier one was %+v", second.Earlier())
+	}
+}
+
+func TestATornRunFileIsWrittenAnewByItsProcess(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	if _, ok := FindLost(t.Context(), dir, "game-1"); ok {
+		t.Error("nobody is found")
+	}
+	c := open(t, dir, &tame{})
+	if err := c.Serves("127.0.0.1:1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "game-1.json"), []byte(`{"name":"ga`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, ok := FindLost(t.Context(), dir, "game-1")
+	if now := found(t, dir); !ok || now.PID != os.Getpid() || !now.Serves || r.TCP != "127.0.0.1:1" {
+		t.Errorf("%v, %+v, %+v", ok, r, now)
+	}
+}
+
+func TestAProcessOfAnotherBootIsDead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir, &tame{})
+	r := found(t, dir)
+	if r.Boot = "another"; r.Alive() {
+		t.Error("the machine has started since, and it passes for the node")
 	}
 }
 

@@ -1,15 +1,14 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -22,13 +21,13 @@ import (
 )
 
 const (
-	startWithin = 30 * time.Second // for everything to come up, the registry's own start included
+	startWithin = 30 * time.Second // for the registry's own start, and for a database to be opened
 	blocking    = 32               // pieces of blocking work under way at once
 )
 
 // Run runs one node as this process until ctx ends or somebody stops it over its control endpoint, and then ends it in
 // order. An error says what did not come up, or what was not finished.
-func Run(ctx context.Context, b *Blueprint, c *Config, name string) error {
+func Run(ctx context.Context, b *Blueprint, c *Config, name string, log *slog.Logger) error {
 	self, ok := c.Node(name)
 	if !ok {
 		return fmt.Errorf("node: %s has no node %s", c.Path, name)
@@ -37,14 +36,17 @@ func Run(ctx context.Context, b *Blueprint, c *Config, name string) error {
 	defer stop()
 	p := &process{blueprint: b, config: c, self: self, stop: stop, clock: WallClock(),
 		pool: NewPool(blocking), incarnation: cluster.NewIncarnation(),
-		log: slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", name)}
+		log: log.With("node", name)}
 	err := p.start(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		p.log.Info("node runs", "roles", self.Roles, "incarnation", fmt.Sprintf("%x", p.incarnation))
 		<-ctx.Done()
-		p.log.Info("node stops")
+	case ctx.Err() != nil:
+		err = nil // it was told to end before it had come up
 	}
-	return errors.Join(err, p.end())
+	p.log.Info("node stops")
+	return p.end(err)
 }
 
 // A process is a Node with everything real around it: sockets, files, a database, a registry.
@@ -64,6 +66,7 @@ type process struct {
 	recorder *record.Recorder
 	sockets  *gate.Server
 	ends     []func(ctx context.Context) error // what has come up, in order
+	began    atomic.Bool                       // node is there
 
 	mu        sync.Mutex
 	condemned error
@@ -71,10 +74,8 @@ type process struct {
 
 // start brings everything up from the lowest; what came up stands in ends, also when the next did not.
 func (p *process) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	steps := []func(context.Context) error{p.startLink, p.startEtcd, p.startNode, p.startGate, p.startHTTP,
-		p.startControl}
+	steps := []func(context.Context) error{p.startControl, p.startLink, p.startEtcd, p.startNode, p.join, p.startGate,
+		p.startHTTP, p.announce}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("node: start %s: %w", p.self.Name, err)
@@ -83,8 +84,9 @@ func (p *process) start(ctx context.Context) error {
 	return nil
 }
 
-// end ends everything in the opposite order.
-func (p *process) end() error {
+// end ends everything in the opposite order, and the control endpoint last, so that an `up` can ask until the end. A
+// run file that is left says that not all went well; failed is what did not before.
+func (p *process) end(failed error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.Cluster.DrainTimeout)
 	defer cancel()
 	var errs []error
@@ -94,7 +96,15 @@ func (p *process) end() error {
 	p.pool.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return errors.Join(append(errs, p.condemned)...)
+	err := errors.Join(append(errs, failed, p.condemned)...)
+	switch {
+	case p.control == nil:
+		return err
+	case err != nil:
+		return errors.Join(err, p.control.Abandon())
+	default:
+		return p.control.Close()
+	}
 }
 
 func (p *process) ending(f func(ctx context.Context) error) { p.ends = append(p.ends, f) }
@@ -112,6 +122,8 @@ func (p *process) startEtcd(ctx context.Context) error {
 	if !p.self.Has(RoleRegistry) || !p.config.Cluster.Etcd.Embedded {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
 	e, err := cluster.StartEtcd(ctx, cluster.EtcdOptions{Client: p.config.Cluster.Etcd.Endpoints[0],
 		Peer: loopback(p.config.Cluster.EtcdPort + 1), Dir: p.config.EtcdDir()})
 	if err != nil {
@@ -136,7 +148,9 @@ func (p *process) startNode(ctx context.Context) error {
 		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Tap: p.recorder, Log: p.log,
 		Condemned: p.condemn}
 	if p.self.Has(RolePersist) {
-		if parts.Database, parts.Level, err = p.openDatabase(ctx); err != nil {
+		within, cancel := context.WithTimeout(ctx, startWithin)
+		defer cancel()
+		if parts.Database, parts.Level, err = p.openDatabase(within); err != nil {
 			return err
 		}
 	}
@@ -146,6 +160,14 @@ func (p *process) startNode(ctx context.Context) error {
 	if p.node, err = Assemble(p.blueprint, p.config, p.self.Name, parts); err != nil {
 		return err
 	}
+	p.began.Store(true)
+	return nil
+}
+
+// join waits for the registry as long as it takes: on several machines somebody has to be first. Who left the name's
+// run file behind is dead, since this process holds its lock, and the others need not wait for its lease.
+func (p *process) join(ctx context.Context) error {
+	p.certifyEarlier(ctx)
 	if err := p.node.Start(ctx); err != nil {
 		return err
 	}
@@ -249,70 +271,4 @@ func (p *process) play() admin.Play {
 		}
 	}
 	return at
-}
-
-func (p *process) startControl(context.Context) (err error) {
-	r := Running{Name: p.self.Name, Roles: p.self.Roles, Incarnation: p.incarnation, HTTP: p.self.HTTP}
-	if p.sockets != nil {
-		r.TCP, r.WS = p.sockets.TCP(), p.sockets.WS()
-	}
-	p.control, err = OpenControl(p.config.RunDir(), r, controlled{p})
-	if err != nil {
-		return err
-	}
-	// the control endpoint ends last, so that an `up` can ask until the end
-	p.ends = append([]func(context.Context) error{func(context.Context) error { return p.control.Close() }}, p.ends...)
-	return nil
-}
-
-// controlled is the process as its control endpoint sees it.
-type controlled struct{ p *process }
-
-func (c controlled) Ready() error  { return c.p.node.Ready() }
-func (c controlled) Report() any   { return c.p.node.Report() }
-func (c controlled) Record() error { return c.p.recorder.FollowFile() }
-func (c controlled) Stop()         { c.p.stop() }
-
-// boxWithin is how long an entity may take to come up and show its box.
-const boxWithin = 5 * time.Second
-
-func (c controlled) Box(ctx context.Context, ref actors.Ref, drop uint64) ([]byte, error) {
-	found := make(chan *actors.Envelope, 1)
-	e := actors.RuntimeMessage(actors.Ref{}, ref, &actors.Inspect{Drop: drop})
-	c.p.node.System.Request(e, boxWithin, func(answer *actors.Envelope) { found <- answer })
-	select {
-	case answer := <-found:
-		if answer.Type == actors.Refused {
-			return nil, answer.Refusal()
-		}
-		return answer.Body, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("node: look into the box of %s: %w", ref, ctx.Err())
-	}
-}
-
-func (c controlled) Take(ctx context.Context, ref actors.Ref) (string, error) {
-	type taken struct {
-		path string
-		err  error
-	}
-	found := make(chan taken, 2)
-	done := func(path string, err error) { found <- taken{path, err} }
-	waits := 0
-	if c.p.recorder.TakeGone(ref, done) {
-		waits++
-	}
-	if c.p.node.System.Listen(ref, func(of actors.Trace) { c.p.recorder.Take(of, done) }) {
-		waits++
-	}
-	var all taken
-	for range waits {
-		select {
-		case f := <-found:
-			all = taken{cmp.Or(f.path, all.path), errors.Join(all.err, f.err)}
-		case <-ctx.Done():
-			return "", fmt.Errorf("node: take what %s did: %w", ref, ctx.Err())
-		}
-	}
-	return all.path, all.err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -85,7 +86,7 @@ func play(t *testing.T, b *node.Blueprint, c *node.Config) int {
 	defer cancel()
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- node.Run(running, b, c, "all-1") }()
+	go func() { ended <- node.Run(running, b, c, "all-1", slog.New(slog.DiscardHandler)) }()
 	defer stop()
 	for waiting := fmt.Errorf("no run file yet"); waiting != nil; {
 		select {

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fireflyrt/firefly/cluster/node"
+)
+
+// drainEvery is how often a node that drains is asked how far it is.
+const drainEvery = 100 * time.Millisecond
+
+// errAlone means that nobody could take a node's shards over.
+var errAlone = errors.New("nobody could take its shards over")
+
+// stopEach stops processes one after another, and lets each hand its shards over first if drain says so: all of them
+// are marked before the first is stopped, so that no shard goes to one that goes too. The error names those that did
+// not do what they should; when a drain or a stop has taken longer than timeout, the next step is taken all the same.
+func stopEach(ctx, rush context.Context, all []node.Running, drain bool, timeout time.Duration,
+	tell func(Event)) error {
+	var errs []error
+	if drain {
+		for _, r := range all {
+			if _, err := askToDrain(ctx, r); err != nil && r.Alive() {
+				errs = append(errs, err)
+			}
+		}
+	}
+	for _, r := range all {
+		if drain {
+			errs = append(errs, awaitDrained(ctx, r, timeout, tell))
+		}
+		if hung := stopRank(rush, []node.Running{r}, timeout, tell); len(hung) > 0 {
+			errs = append(errs, fmt.Errorf("cli: had to kill %s", r.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func askToDrain(ctx context.Context, r node.Running) (shards int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return r.Drain(ctx)
+}
+
+// awaitDrained waits until a node has no shards any more, and tells whenever there are fewer.
+func awaitDrained(ctx context.Context, r node.Running, timeout time.Duration, tell func(Event)) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for last := -1; ; {
+		shards, err := askToDrain(ctx, r)
+		switch {
+		case !r.Alive():
+			return fmt.Errorf("cli: %s ended before it was drained", r.Name)
+		case err != nil && ctx.Err() == nil:
+			return fmt.Errorf("cli: draining %s: %w", r.Name, err)
+		case err == nil && shards != last:
+			last = shards
+			tell(Event{At: time.Now(), What: "drain", Node: r.Name, PID: r.PID, Shards: &shards,
+				Text: fmt.Sprintf("drains, %d shards left", shards)})
+			if shards == 0 {
+				return nil
+			}
+		}
+		if sleep(ctx, drainEvery) != nil {
+			return fmt.Errorf("cli: %s still had %d shards after %s", r.Name, last, timeout)
+		}
+	}
+}
+
+// mayDrain returns an error if a node owns shards and is the only one that could.
+func mayDrain(ctx context.Context, r node.Running) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	members, err := r.Members(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(members, func(m node.Membership) bool { return m.Incarnation == r.Incarnation })
+	if i < 0 || members[i].Shards == 0 {
+		return nil
+	}
+	for _, role := range r.Roles {
+		if slices.Contains([]string{node.RoleGate, node.RoleAdmin, node.RoleRegistry}, role) {
+			continue
+		}
+		if !slices.ContainsFunc(members, func(m node.Membership) bool {
+			return m.Incarnation != r.Incarnation && slices.Contains(m.Roles, role)
+		}) {
+			return fmt.Errorf("cli: %s is the only node with the role %s: %w; stop it, or start another first", r.Name,
+				role, errAlone)
+		}
+	}
+	return nil
+}

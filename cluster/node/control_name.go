@@ -1,0 +1,44 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// ErrRuns means that a process of this node lives on this machine: end it first, with the verb stop.
+var ErrRuns = errors.New("node: it runs already")
+
+// A nameLock keeps a second process of a node from starting on this machine. The kernel gives it back when the process
+// ends, before anybody can see that it has. The empty file stays: removing it would let two processes hold locks of the
+// same name.
+type nameLock struct{ file *os.File }
+
+// lockName takes the lock of a name, in a directory beside that of the run files.
+func lockName(dir, name string) (*nameLock, error) {
+	path := filepath.Join(filepath.Dir(dir), "lock", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("node: making the directory of locks: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("node: opening the lock of %s: %w", name, err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w: %s, somebody holds %s", ErrRuns, name, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("node: taking the lock of %s: %w", name, errors.Join(err, f.Close()))
+	}
+	return &nameLock{f}, nil
+}
+
+func (l *nameLock) release() error {
+	if err := l.file.Close(); err != nil {
+		return fmt.Errorf("node: giving back the lock of a name: %w", err)
+	}
+	return nil
+}
