@@ -27,6 +27,10 @@ func (n *entity) construct() *Props {
 // start loads the cells; the user lane is closed until they are there.
 func (n *entity) start() {
 	n.rehold()
+	if n.props != nil {
+		n.whenHeld(n.arrive)
+		return
+	}
 	n.props = n.construct()
 	if !n.kind.stored() {
 		n.begin()
@@ -53,14 +57,22 @@ func (n *entity) loaded(s Snapshot, err error) {
 	n.end(r)
 }
 
-// begin gives the instance its first events and opens the user lane.
+// begin begins the life of an entity that comes up cold.
 func (n *entity) begin() {
-	n.active, n.fresh, n.cold = true, true, true
+	n.cold = true
 	n.look() // it has been idle for no time yet, though it has handled nothing
+	n.open()
+}
+
+// open gives the instance its first events and opens the user lane.
+func (n *entity) open() {
+	n.active, n.fresh = true, true
 	if n.sys.o.Tap != nil {
 		n.trace = n.sys.o.Tap.Opened(n)
 	}
-	n.greet()
+	if !n.rests() {
+		n.greet()
+	}
 	if !n.ended {
 		n.armIdle()
 		n.rehold()
@@ -129,6 +141,7 @@ func (n *entity) leave() {
 		n.end(&Refusal{Code: Unavailable, Text: n.ref.String() + " is stopping"})
 		return
 	case n.committing != nil || len(n.asked) > 0 && n.isPatient():
+		n.isToLeave = true
 		n.sys.o.Clock.AfterFunc(holdPoll, func() { n.post(n.leave) })
 		return
 	}
@@ -192,13 +205,18 @@ func (n *entity) lost() { n.dropWaiting(&Refusal{Code: Unavailable, Text: n.ref.
 
 // dropWaiting forgets timers and open questions, and answers whoever waits.
 func (n *entity) dropWaiting(r *Refusal) {
-	n.stopTimers()
 	n.dropQuestions(r)
 	if c := n.committing; c != nil && c.sent {
 		n.refuse(c.turn.request, &Refusal{Code: CommitUnknown, Text: r.Text})
 	} else if c != nil {
 		n.refuse(c.turn.request, r)
 	}
+	n.quit()
+}
+
+// quit lets go of all that would have the entity do something later, and of who listens to it.
+func (n *entity) quit() {
+	n.stopTimers()
 	for _, stop := range []func() bool{n.flushing, n.stopIdle} {
 		if stop != nil {
 			stop()
@@ -237,5 +255,5 @@ func (n *entity) armIdle() {
 
 // rehold closes the user lane while something must come first, and opens it after.
 func (n *entity) rehold() {
-	n.box.hold(!n.active || n.leaving || n.waiting > 0 || n.committing != nil || n.paused)
+	n.box.hold(!n.active || n.leaving || n.waiting > 0 || n.committing != nil || n.paused || n.freezing.Load() != nil)
 }

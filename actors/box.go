@@ -30,8 +30,8 @@ type box struct {
 	wasDirty bool
 	given    bool // was dirty when last collected, not confirmed yet
 
-	draft []notice // what the turn under way will have leave
-	news  []notice // what leaves as soon as the turn that made it is durable, oldest first
+	draft []Notice // what the turn under way will have leave
+	news  []Notice // what leaves as soon as the turn that made it is durable, oldest first
 	alarm boxAlarm
 	stuck int // messages that have been sent again and again, as the node's count has them
 }
@@ -46,19 +46,20 @@ type Contents struct {
 	Asked map[Ref]*Asked `json:"asked,omitempty"` // requests with Retry numbers, by session
 }
 
-// A notice is something that leaves when the turn that made it is durable: a message to be sent, or what is to be told
+// A Notice is something that leaves when the turn that made it is durable: a message to be sent, or what is to be told
 // to the other side.
-type notice struct {
-	turn uint64
-	what noticeType
-	peer Ref
-	seq  uint64
+type Notice struct {
+	Turn uint64     `json:"turn"`
+	What NoticeType `json:"what"`
+	Peer Ref        `json:"peer"`
+	Seq  uint64     `json:"seq"`
 }
 
-type noticeType uint8
+// A NoticeType says what leaves. The values stand in recordings and never change.
+type NoticeType uint8
 
 const (
-	noticeSend   noticeType = iota + 1 // the parcel leaves
+	noticeSend   NoticeType = iota + 1 // the parcel leaves
 	noticeTaken                        // the sender hears that all up to seq was taken
 	noticeForget                       // the receiver may forget all up to seq
 	noticeKnown                        // the receiver may forget which of those up to seq it refused
@@ -80,28 +81,28 @@ func (b *box) change() *Contents {
 }
 
 // notify has something leave when the turn under way is durable.
-func (b *box) notify(what noticeType, peer Ref, seq uint64) {
-	b.draft = append(b.draft, notice{b.n.turns, what, peer, seq})
+func (b *box) notify(what NoticeType, peer Ref, seq uint64) {
+	b.draft = append(b.draft, Notice{b.n.turns, what, peer, seq})
 }
 
 // waits reports whether something about a message waits for its turn to be durable.
-func (b *box) waits(what noticeType, peer Ref, seq uint64) bool {
-	return slices.ContainsFunc(b.news, func(w notice) bool {
-		return w.what == what && w.peer == peer && w.seq <= seq
+func (b *box) waits(what NoticeType, peer Ref, seq uint64) bool {
+	return slices.ContainsFunc(b.news, func(w Notice) bool {
+		return w.What == what && w.Peer == peer && w.Seq <= seq
 	})
 }
 
 // announce lets leave what waited for the turns up to mark to be durable.
 func (n *entity) announce(mark uint64) {
-	if b := n.props.box; b != nil && len(b.news) > 0 && b.news[0].turn <= mark {
+	if b := n.props.box; b != nil && len(b.news) > 0 && b.news[0].Turn <= mark {
 		n.input(&Input{Type: InputWritten, Question: mark}, func() { b.leave(mark) })
 	}
 }
 
 // leave sends what waited for the turns up to mark, in order. Of what one peer is told only the newest counts.
 func (b *box) leave(mark uint64) {
-	count, _ := slices.BinarySearchFunc(b.news, mark, func(w notice, mark uint64) int {
-		if w.turn <= mark {
+	count, _ := slices.BinarySearchFunc(b.news, mark, func(w Notice, mark uint64) int {
+		if w.Turn <= mark {
 			return -1
 		}
 		return 1
@@ -109,21 +110,21 @@ func (b *box) leave(mark uint64) {
 	leaving := b.news[:count]
 	b.news = b.news[count:]
 	for i, w := range leaving {
-		isOld := w.what != noticeSend && slices.ContainsFunc(leaving[i+1:], func(later notice) bool {
-			return later.what == w.what && later.peer == w.peer
+		isOld := w.What != noticeSend && slices.ContainsFunc(leaving[i+1:], func(later Notice) bool {
+			return later.What == w.What && later.Peer == w.Peer
 		})
 		if isOld {
 			continue
 		}
-		switch w.what {
+		switch w.What {
 		case noticeSend:
-			b.n.sendParcel(w.seq)
+			b.n.sendParcel(w.Seq)
 		case noticeTaken:
-			b.n.route(b.n.receipt(w.peer, w.seq))
+			b.n.route(b.n.receipt(w.Peer, w.Seq))
 		case noticeForget:
-			b.n.route(RuntimeMessage(b.n.ref, w.peer, &Forget{UpTo: w.seq}))
+			b.n.route(RuntimeMessage(b.n.ref, w.Peer, &Forget{UpTo: w.Seq}))
 		case noticeKnown:
-			b.n.route(RuntimeMessage(b.n.ref, w.peer, &Forget{UpTo: w.seq, Refused: true}))
+			b.n.route(RuntimeMessage(b.n.ref, w.Peer, &Forget{UpTo: w.Seq, Refused: true}))
 		}
 	}
 	b.arm()

@@ -19,7 +19,10 @@ type slot interface {
 	load(cells, parts map[string]json.RawMessage) error
 	// collect appends what a flush must write and forgets that it is dirty, but not what it gave away.
 	collect(cells, parts map[string]json.RawMessage) error
-	restore()  // what was collected was not written: it is dirty again
+	restore() // what was collected was not written: it is dirty again
+	// unwritten lists the parts that differ from what the store is known to have; soil marks one as such.
+	unwritten() []string
+	soil(part string) error
 	confirm()  // what was collected is durable
 	peek() any // a copy of the contents
 	undoable

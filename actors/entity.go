@@ -21,19 +21,20 @@ type entity struct {
 	turns uint64
 	last  time.Time // Now of the newest turn
 
-	active   bool      // loaded and started
-	fresh    bool      // the instance has not had Loaded yet, or not well
-	cold     bool      // nor has any instance of this activation had Started
-	served   bool      // it has handled an item of its mailbox
-	leaving  bool      // Stopped, then flush, then end
-	patience time.Time // how long it waits for answers before that; zero: its node does not stop
-	waiting  int       // questions that hold other messages back
-	asked    map[uint64]*question
-	timers   map[string]*timer
-	bound    map[Ref]*Bound // by session
-	posed    uint64         // questions so far
-	tables   any            // the edition that this input's turns read, if one has asked
-	woken    any            // the edition that the instance's Loaded read, if it did
+	active    bool      // loaded and started
+	fresh     bool      // the instance has not had Loaded yet, or not well
+	cold      bool      // nor has any instance of this activation had Started
+	served    bool      // it has handled an item of its mailbox
+	leaving   bool      // Stopped, then flush, then end
+	isToLeave bool      // it will be leaving as soon as nothing is under way
+	patience  time.Time // how long it waits for answers before that; zero: its node does not stop
+	waiting   int       // questions that hold other messages back
+	asked     map[uint64]*question
+	timers    map[string]*timer
+	bound     map[Ref]*Bound // by session
+	posed     uint64         // questions so far
+	tables    any            // the edition that this input's turns read, if one has asked
+	woken     any            // the edition that the instance's Loaded read, if it did
 
 	persistence
 	tracing

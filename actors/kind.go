@@ -32,6 +32,11 @@ type Receiver interface {
 	Stop(done func())
 	// Lost says that the shard is another node's now: give up what is under way. Nothing more arrives.
 	Lost()
+	// Freeze begins nothing new, finishes what is under way and then calls done, once: the Receiver may go on
+	// elsewhere, with what waits in its mailbox and nothing else. No envelope arrives until Thaw, which may come
+	// before done; Lost ends it for good.
+	Freeze(done func())
+	Thaw()
 }
 
 // A Runner is what a Receiver may use of the runtime.

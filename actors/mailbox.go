@@ -26,6 +26,7 @@ type mailbox struct {
 	bound      int
 	held       bool // the user lane waits
 	suspended  bool // protoactor's wish after a failure of the runtime's own
+	frozen     bool // the actor is at rest, and may go on elsewhere: nothing of it runs
 	closed     bool // the actor has ended: nothing of it runs any more
 	running    bool // run is scheduled or under way; this is the one race: set and cleared under mu only
 	invoker    actor.MessageInvoker
@@ -82,6 +83,21 @@ func (m *mailbox) isHeld() bool {
 	return m.held
 }
 
+// freeze lets nothing run any more, or all that waits.
+func (m *mailbox) freeze(frozen bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.frozen = frozen
+	m.wake()
+}
+
+// waiting are the items of the user lane, in order.
+func (m *mailbox) waiting() []any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.lane[laneUser].rest())
+}
+
 // keeps reports whether a question waits in the user lane.
 func (m *mailbox) keeps(from Ref, request uint64) bool {
 	m.mu.Lock()
@@ -122,7 +138,7 @@ func (m *mailbox) wake() {
 // ready is the lane to serve next, or -1. The caller has the lock.
 func (m *mailbox) ready() int {
 	for lane := range m.lane {
-		if m.lane[lane].len() == 0 || lane > laneSystem && m.suspended || lane == laneUser && m.held {
+		if m.lane[lane].len() == 0 || lane > laneSystem && (m.suspended || m.frozen) || lane == laneUser && m.held {
 			continue
 		}
 		return lane

@@ -18,12 +18,14 @@ const (
 type persistence struct {
 	version    uint64  // the newest that was ever sent
 	turnsSaved uint64  // how many turns are in it
-	fence      uint64  // the owner's number of this tenure
+	fence      uint64  // the owner's number of this tenure; 0: it has moved here
+	after      uint64  // then that of the tenure before
 	underway   *Change // sent, not confirmed
 	committing *commit // a turn that waits for the store
 	deferred   []func()
 	retry      time.Duration
 	flushing   func() bool // stops the timer of the next flush; nil: none is set
+	flushAt    time.Time   // when that is
 }
 
 // A commit is a turn whose effects wait for the store.
@@ -81,6 +83,7 @@ func (n *entity) flushSoon() {
 }
 
 func (n *entity) flushAfter(d time.Duration) {
+	n.flushAt = n.sys.o.Clock.Now().Add(d)
 	n.flushing = n.sys.o.Clock.AfterFunc(d, func() {
 		n.post(func() {
 			n.flushing = nil
@@ -136,7 +139,7 @@ func (n *entity) save(isCommit bool) {
 		return
 	}
 	n.version++
-	n.underway = &Change{Version: n.version, Fence: n.fence, Cells: flat, Parts: parts, Box: box,
+	n.underway = &Change{Version: n.version, Fence: n.fence, After: n.after, Cells: flat, Parts: parts, Box: box,
 		DueAt: n.props.box.dueAt(), Commit: isCommit}
 	n.turnsSaved = n.turns
 	n.send()

@@ -37,6 +37,8 @@ func (r *threaded) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
 	}()
 }
 
+func (r *threaded) Number(Tenure) (uint64, bool) { return 0, true }
+
 func (r *threaded) Save(ref Ref, _ Tenure, c Change, done func(error)) {
 	go func() {
 		r.mu.Lock()

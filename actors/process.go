@@ -2,6 +2,7 @@ package actors
 
 import (
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,8 @@ type process struct {
 	busy   busy // what it does now
 	paused bool // the lease may be over
 	ended  bool
+
+	freezing atomic.Pointer[Frozen] // it is to come to rest, or is at rest; nil: neither
 }
 
 // A body is what differs between entities and Receivers. Its methods run in the process, one at a time.
@@ -30,6 +33,11 @@ type body interface {
 	leave()         // finish what is under way, then end
 	end(r *Refusal) // give up what is under way, and tell whoever waits r
 	lost()          // another node owns it: give up what is under way
+
+	freeze()        // come to rest, and do nothing new
+	unrest() unrest // how far that is
+	thaw()          // go on
+	discard()       // it is frozen, and lives elsewhere now: let go of everything
 }
 
 // post runs f as part of the actor, before waiting messages.
@@ -40,6 +48,11 @@ func (p *process) handle(item any) {
 	if p.ended {
 		return
 	}
+	p.act(item)
+	p.rest()
+}
+
+func (p *process) act(item any) {
 	if f, ok := item.(func()); ok {
 		f()
 		return
@@ -141,4 +154,7 @@ func (p *process) finish() {
 	}
 	p.ended = true
 	p.sys.remove(p)
+	if f := p.freezing.Load(); f != nil {
+		f.gone(p)
+	}
 }

@@ -5,6 +5,7 @@ type resident struct {
 	*process
 	receiver Receiver // nil until the process has started
 	leaving  bool
+	calm     bool // it is to rest, and does
 }
 
 func (r *resident) start() { r.receiver = r.kind.Receiver(r) }
@@ -15,7 +16,7 @@ func (r *resident) receive(item any) {
 	}
 }
 
-func (r *resident) rehold() { r.box.hold(r.leaving || r.paused) }
+func (r *resident) rehold() { r.box.hold(r.leaving || r.paused || r.freezing.Load() != nil) }
 
 func (r *resident) leave() {
 	if r.leaving {

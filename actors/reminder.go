@@ -47,13 +47,18 @@ type boxAlarm struct {
 	stop func() bool
 }
 
-// arm sets the alarm to the time when something that the entity can do something about comes due.
-func (b *box) arm() {
-	n := b.n
-	at := b.nextDue(func(what noticeType, peer Ref, seq uint64) bool { return !b.waits(what, peer, seq) })
-	if !at.IsZero() && at.Before(n.restUntil) {
-		at = n.restUntil
+// alarmAt is when something that the entity can do something about comes due; zero: never.
+func (b *box) alarmAt() time.Time {
+	at := b.nextDue(func(what NoticeType, peer Ref, seq uint64) bool { return !b.waits(what, peer, seq) })
+	if !at.IsZero() && at.Before(b.n.restUntil) {
+		return b.n.restUntil
 	}
+	return at
+}
+
+// arm sets the alarm to that time.
+func (b *box) arm() {
+	n, at := b.n, b.alarmAt()
 	if at.Equal(b.alarm.at) {
 		return
 	}
@@ -73,7 +78,7 @@ func (b *box) disarm() {
 }
 
 // nextDue is when the first thing in the box comes due of which counts says that it does; zero: never.
-func (b *box) nextDue(counts func(what noticeType, peer Ref, seq uint64) bool) time.Time {
+func (b *box) nextDue(counts func(what NoticeType, peer Ref, seq uint64) bool) time.Time {
 	first := time.Time{}
 	due := func(at time.Time) {
 		if first.IsZero() || at.Before(first) {
@@ -99,7 +104,7 @@ func (b *box) nextDue(counts func(what noticeType, peer Ref, seq uint64) bool) t
 
 // dueAt is when the entity is to be woken if it is not there, in Unix milliseconds; 0: never.
 func (b *box) dueAt() int64 {
-	at := b.nextDue(func(noticeType, Ref, uint64) bool { return true })
+	at := b.nextDue(func(NoticeType, Ref, uint64) bool { return true })
 	if at.IsZero() {
 		return 0
 	}

@@ -58,38 +58,8 @@ func NewRerun(o RerunOptions, i *Image) (r *Rerun, err error) {
 // restore brings the entity into the state that the image shows.
 func (r *Rerun) restore(i *Image) error {
 	n := r.entity
-	n.seed, n.turns, n.posed, n.last = i.Seed, i.Turns, i.Asked, time.Unix(0, i.At).UTC()
-	n.active, n.fresh, n.cold, n.trace, n.rerun = true, true, i.Cold, r, true
-	known := map[string]bool{}
-	var errs []error
-	for _, c := range n.props.cells {
-		known[c.cellName()] = true
-		errs = append(errs, c.load(i.State.Cells, i.State.Rows))
-	}
-	for _, g := range n.props.groups {
-		for member, is := range i.State.Groups[g.name] {
-			if is {
-				g.set(member, true)
-			}
-		}
-	}
-	for session, b := range i.State.Bound {
-		if b != nil {
-			n.bound[session] = b
-		}
-	}
-	if i.State.Rest != nil {
-		n.restAs(i.State.Rest)
-	}
-	for _, g := range n.props.groups {
-		known["group "+g.name] = true
-	}
-	for _, name := range i.State.names() {
-		if !known[name] {
-			errs = append(errs, fmt.Errorf("actors: %s has no cell %s any more", n.ref.Kind, name))
-		}
-	}
-	return errors.Join(errs...)
+	n.active, n.fresh, n.trace, n.rerun = true, true, r, true
+	return n.become(i)
 }
 
 // Step gives the entity its next input and returns what it did. Tables are read as in.Tables has them.
@@ -243,3 +213,4 @@ func (g *stage) Tenure(string, int) (epoch uint64, hold Hold)    { return 0, Hel
 func (g *stage) Shards() int                                     { return 1 }
 func (g *stage) Load(Ref, Tenure, func(Snapshot, error))         {}
 func (g *stage) Save(Ref, Tenure, Change, func(error))           {}
+func (g *stage) Number(Tenure) (number uint64, sure bool)        { return 0, true }

@@ -328,8 +328,7 @@ func (s *System) all() []*process {
 		}
 		st.mu.Unlock()
 	}
-	slices.SortFunc(all, func(a, b *process) int { return compareRefs(a.ref, b.ref) })
-	return all
+	return sortedProcesses(all)
 }
 
 // stopPoll is how often Stop looks whether the actors have ended.

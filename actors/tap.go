@@ -191,7 +191,8 @@ type Image struct {
 	At    int64  `json:"at"`           // Now of the newest turn, in Unix nanoseconds
 	Cold  bool   `json:"cold"`         // no instance has had Started yet
 	// Edition is the Hash of the tables that Loaded read, if it read any and they have one; Tables are they.
-	Edition string `json:"edition,omitempty"`
-	Tables  any    `json:"-"`
-	State   *Patch `json:"state"`
+	Edition string   `json:"edition,omitempty"`
+	Tables  any      `json:"-"`
+	State   *Patch   `json:"state"`
+	News    []Notice `json:"news,omitempty"` // what is to leave when it is durable; only of an entity that has moved
 }

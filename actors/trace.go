@@ -168,7 +168,48 @@ func (n *entity) Image(mask Mask) (*Image, error) {
 	if named, ok := n.woken.(interface{ Hash() string }); ok {
 		i.Edition = named.Hash()
 	}
+	if n.trace == nil && n.props.box != nil { // later its inputs tell of what leaves
+		i.News = slices.Clone(n.props.box.news)
+	}
 	return i, errors.Join(errs...)
+}
+
+// become brings an entity that has just been made into the state that the image shows. What the present constructor
+// does not know of it is an error that names the cell.
+func (n *entity) become(i *Image) error {
+	n.seed, n.turns, n.posed, n.last = i.Seed, i.Turns, i.Asked, time.Unix(0, i.At).UTC()
+	n.cold = i.Cold
+	known := map[string]bool{}
+	var errs []error
+	for _, c := range n.props.cells {
+		known[c.cellName()] = true
+		errs = append(errs, c.load(i.State.Cells, i.State.Rows))
+	}
+	for _, g := range n.props.groups {
+		known["group "+g.name] = true
+		for member, is := range i.State.Groups[g.name] {
+			if is {
+				g.set(member, true)
+			}
+		}
+	}
+	for session, b := range i.State.Bound {
+		if b != nil {
+			n.bound[session] = b
+		}
+	}
+	if i.State.Rest != nil {
+		n.restAs(i.State.Rest)
+	}
+	if n.props.box != nil {
+		n.props.box.news = slices.Clone(i.News)
+	}
+	for _, name := range i.State.names() {
+		if !known[name] {
+			errs = append(errs, fmt.Errorf("actors: %s has no cell %s any more", n.ref.Kind, name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (n *entity) resting() *Rest {

@@ -138,8 +138,9 @@ type memory struct {
 	seen     func(Change)  // what is to be written; nil: nobody looks
 }
 
-func (m *memory) Load(ref Ref, _ Tenure, done func(Snapshot, error)) {
+func (m *memory) Load(ref Ref, t Tenure, done func(Snapshot, error)) {
 	s, err := m.entities[ref], m.noLoad
+	s.Fence = t.Epoch
 	m.w.Run(func() { done(s, err) })
 }
 
@@ -163,6 +164,9 @@ func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {
 	}
 	m.w.Run(answer)
 }
+
+// Number is one for each epoch, as if the store were asked at its begin.
+func (m *memory) Number(t Tenure) (uint64, bool) { return t.Epoch, true }
 
 func (m *memory) write(ref Ref, c Change) {
 	s := m.entities[ref]

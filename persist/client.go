@@ -43,6 +43,8 @@ type Client struct {
 type tenancy struct {
 	tenure  actors.Tenure
 	fence   uint64 // 0: not known yet
+	isAsked bool   // a keeper has been asked for it, and has not answered
+	inDoubt bool   // one was, and never answered: it may have raised the number
 	waiting []func(fence uint64, err error)
 	term    uint64               // the newest that a keeper has told
 	unsure  map[actors.Ref]doubt // what was sent and has no outcome, or none that is known
@@ -135,16 +137,20 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 		c.mu.Unlock()
 		then(at.fence, nil)
 		return
-	case at != nil && at.tenure == t:
+	case at != nil && at.tenure == t && at.isAsked:
 		at.waiting = append(at.waiting, then)
 		c.mu.Unlock()
 		return
 	}
-	fresh := &tenancy{tenure: t, waiting: []func(uint64, error){then}}
-	c.tenures[key] = fresh
+	before, fresh := at, at
+	if at == nil || at.tenure != t {
+		fresh = &tenancy{tenure: t}
+		c.tenures[key] = fresh
+	}
+	fresh.isAsked, fresh.waiting = true, append(fresh.waiting, then)
 	c.mu.Unlock()
-	if at != nil { // who waits for the tenure before waits in vain
-		c.settle(at, 0, actors.ErrFenced)
+	if before != nil && before != fresh { // who waits for the tenure before waits in vain
+		c.settle(before, 0, actors.ErrFenced)
 	}
 	m := &claim{Role: t.Role, Holder: c.incarnation, Tenure: t.Epoch}
 	c.ask(keeperOf(t), NumberClaim, m, until, func(body []byte, err error) {
@@ -159,17 +165,25 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 
 // settle tells everybody who waits for a tenancy's number.
 func (c *Client) settle(t *tenancy, fence uint64, err error) {
-	key := fenceKey{t.tenure.Role, t.tenure.Shard}
 	c.mu.Lock()
 	waiting := t.waiting
 	t.waiting, t.fence = nil, fence
-	if err != nil && c.tenures[key] == t {
-		delete(c.tenures, key)
-	}
+	t.isAsked, t.inDoubt = false, err != nil
 	c.mu.Unlock()
 	for _, then := range waiting {
 		then(fence, err)
 	}
+}
+
+// Number implements actors.Store.
+func (c *Client) Number(t actors.Tenure) (number uint64, sure bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.tenures[fenceKey{t.Role, t.Shard}]
+	if at == nil || at.tenure != t {
+		return 0, true
+	}
+	return at.fence, !at.isAsked && !at.inDoubt
 }
 
 // mayForget forgets a number that the store fences: if the tenure goes on, its next load has a new
@@ -232,6 +246,31 @@ func mayPass(code actors.Code) bool {
 
 // Save implements actors.Store.
 func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, done func(error)) {
+	within := flushWithin
+	if change.Commit {
+		within = commitWithin
+	}
+	until := c.clock.Now().Add(within)
+	if change.Fence != 0 {
+		c.save(ref, t, change, until, done)
+		return
+	}
+	c.fence(t, until, func(fence uint64, err error) {
+		if err == nil && fence != change.After+1 {
+			err = actors.ErrFenced.Refuse("number %d was %s/%d's before it moved here; %d is another's",
+				change.After, t.Role, t.Shard, fence-1)
+		}
+		if err != nil {
+			done(fmt.Errorf("persist: save %s: %w", ref, err)) // and nothing was sent
+			return
+		}
+		change.Fence = fence
+		c.save(ref, t, change, until, done)
+	})
+}
+
+// save sends a change under the number that it names.
+func (c *Client) save(ref actors.Ref, t actors.Tenure, change actors.Change, until time.Time, done func(error)) {
 	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
@@ -240,11 +279,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 		return
 	}
 	m.Again = c.doubt(ref, t, change.Version)
-	within := flushWithin
-	if change.Commit {
-		within = commitWithin
-	}
-	c.send(t, m, c.clock.Now().Add(within), func(err error) {
+	c.send(t, m, until, func(err error) {
 		if err = c.sure(ref, t, m, err); err == nil {
 			done(nil)
 			return

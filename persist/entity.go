@@ -205,7 +205,7 @@ func (k *keeper) hand(e *entity) (before parcelState) {
 	}
 	slices.SortFunc(c.Parts, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
 	urgent := e.urgent()
-	before = k.archive.writers.put(e.parcel, c, bytes, k.stopped != nil || urgent, e.undoable())
+	before = k.archive.writers.put(e.parcel, c, bytes, k.isHurried() || urgent, e.undoable())
 	if before != parcelTaken {
 		e.handed = k.archive.o.Clock.Now().UnixNano()
 	}

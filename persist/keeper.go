@@ -34,10 +34,11 @@ type keeper struct {
 	early    []*actors.Envelope // what came before the fence was raised
 	owners   map[string]*owner  // by role
 	entities map[actors.Ref]*entity
-	ages     []age // entities with something pending, oldest first; see oldest
-	pending  int   // entities with something pending
-	reading  int   // loads that wait for the store
-	stopped  func()
+	ages     []age        // entities with something pending, oldest first; see oldest
+	pending  int          // entities with something pending
+	reading  int          // loads that wait for the store
+	stopped  func()       // it stops: what to call then
+	frozen   func()       // it is to rest: what to call then
 	oldestAt atomic.Int64 // Unix nanoseconds of the oldest pending change; 0: nothing is pending
 	retired  atomic.Bool
 	rows     *rowKeeper
@@ -166,6 +167,7 @@ func (k *keeper) raised(number uint64, err error) {
 		if k.raising = busy && hold != actors.Lost; k.raising {
 			k.askLater(err)
 		}
+		k.mayRest()
 		return
 	}
 	k.raising = false
@@ -176,6 +178,7 @@ func (k *keeper) raised(number uint64, err error) {
 	for _, e := range early {
 		k.Receive(e)
 	}
+	k.mayRest()
 }
 
 // A save carries the newest term that its node knows of the shard, and one with an older term is not taken. Terms begin
@@ -234,6 +237,7 @@ func (k *keeper) isStale(role string, number uint64) bool {
 }
 
 func (k *keeper) claimed(m *claim, number uint64, err error) {
+	defer k.mayRest()
 	o := k.owners[m.Role]
 	waiting := o.waiting
 	o.raising, o.waiting, o.fence = false, nil, Fence{}
@@ -276,6 +280,7 @@ func (k *keeper) Stop(done func()) {
 
 // mayStop ends the keeper when there is nothing left to write, or it is not its to write.
 func (k *keeper) mayStop() {
+	k.mayRest()
 	if k.stopped == nil || (k.pending > 0 || k.rows.busy()) && (k.fence.Epoch != 0 || k.raising) {
 		return
 	}

@@ -100,6 +100,8 @@ func (n *town) Load(_ actors.Ref, _ actors.Tenure, done func(actors.Snapshot, er
 	n.AfterFunc(time.Millisecond, func() { done(actors.Snapshot{Version: 1}, nil) })
 }
 
+func (n *town) Number(actors.Tenure) (uint64, bool) { return 0, true }
+
 func (n *town) Save(_ actors.Ref, _ actors.Tenure, _ actors.Change, done func(error)) {
 	n.AfterFunc(time.Millisecond, func() { done(nil) })
 }

@@ -1,0 +1,296 @@
+package actors
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"time"
+	"unsafe"
+)
+
+// This file is how the actors of a shard stand in a state: one byte of version, the shard, each actor with what waits
+// in its mailbox, who was bound to actors that are not there, and a checksum of it all.
+
+// stateVersion is the first byte of a state.
+const stateVersion = 1
+
+// A moved is an entity on its way, beside its mailbox.
+type moved struct {
+	Image     *Image       `json:"image"`
+	Unwritten []string     `json:"unwritten,omitempty"` // cells and rows that the store is not known to have
+	Version   uint64       `json:"version"`             // the newest that was ever sent
+	Number    uint64       `json:"number"`              // the owner's, under which that was
+	Flush     int64        `json:"flush,omitempty"`     // nanoseconds until what is unwritten is to be sent
+	Timers    []movedTimer `json:"timers,omitempty"`    // in the order of their messages
+	Served    bool         `json:"served,omitempty"`
+	Leaves    bool         `json:"leaves,omitempty"` // it is to passivate
+}
+
+// A movedTimer is a timer with the time that is left: clocks of nodes differ.
+type movedTimer struct {
+	Number uint32        `json:"number"`
+	Body   []byte        `json:"body,omitempty"`
+	Left   time.Duration `json:"left"`
+	Period time.Duration `json:"period,omitempty"`
+	Rung   bool          `json:"rung,omitempty"` // it waits in the mailbox
+}
+
+// Types of what stands in a state. They never change.
+const (
+	movedEntity   = 1
+	movedReceiver = 2
+
+	itemEnvelope = 1
+	itemTimer    = 2 // index among the timers
+	itemUnbound  = 3
+)
+
+// State is all that the actors are, as Prepare of the next owner reads it, in at most limit bytes. It changes nothing.
+// An error says what does not let them move now: they are too much, or the store must be heard first.
+func (f *Frozen) State(limit int) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.phase != frozen {
+		return nil, errors.New("actors: state: the shard is not frozen")
+	}
+	number, sure := f.sys.o.Store.Number(f.tenure)
+	b := []byte{stateVersion}
+	b = appendText(b, f.tenure.Role)
+	b = binary.AppendUvarint(b, uint64(f.tenure.Shard))
+	all := f.sorted()
+	b = binary.AppendUvarint(b, uint64(len(all)))
+	for _, p := range all {
+		b = appendRef(b, p.ref)
+		var err error
+		if n, ok := p.body.(*entity); ok {
+			if n.fence == 0 && n.kind.stored() && !sure {
+				return nil, fmt.Errorf("actors: state of %s: the store has not told its owner's number yet", p.ref)
+			}
+			b, err = n.appendTo(append(b, movedEntity), number)
+		} else {
+			b, err = appendItems(append(b, movedReceiver), p.box.waiting(), nil)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("actors: state of %s: %w", p.ref, err)
+		}
+		if len(b) > limit {
+			break
+		}
+	}
+	b, err := f.appendFarewells(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(b)+crc32.Size > limit {
+		return nil, fmt.Errorf("actors: state of %s/%d: it is more than %d bytes, the bound",
+			f.tenure.Role, f.tenure.Shard, limit)
+	}
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)), nil
+}
+
+// appendFarewells writes who was bound to actors of the tenure that are not here.
+func (f *Frozen) appendFarewells(b []byte) ([]byte, error) {
+	kept := map[Ref][]any{}
+	for i := range f.sys.stripes {
+		st := &f.sys.stripes[i]
+		st.mu.Lock()
+		for ref, w := range st.farewells {
+			if w.tenure == f.tenure {
+				kept[ref] = w.items
+			}
+		}
+		st.mu.Unlock()
+	}
+	b = binary.AppendUvarint(b, uint64(len(kept)))
+	for ref := range sortedSetOf(kept) {
+		var err error
+		if b, err = appendItems(appendRef(b, ref), kept[ref], nil); err != nil {
+			return nil, fmt.Errorf("actors: state of %s: %w", ref, err)
+		}
+	}
+	return b, nil
+}
+
+// appendTo writes the entity and what waits for it.
+func (n *entity) appendTo(b []byte, number uint64) ([]byte, error) {
+	items := n.box.waiting()
+	m, err := n.pack(number, items)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	b = binary.AppendUvarint(b, uint64(len(raw)))
+	places := map[string]int{}
+	for i, t := range m.Timers {
+		places[timerKey(t.Number, t.Body)] = i
+	}
+	return appendItems(append(b, raw...), items, places)
+}
+
+// pack is the entity as it is. A change under way counts as not written: the next owner sends it again.
+func (n *entity) pack(number uint64, items []any) (*moved, error) {
+	image, err := n.Image(nil)
+	if err != nil {
+		return nil, err
+	}
+	if n.props.box != nil {
+		image.News = n.props.box.news
+	}
+	now := n.sys.o.Clock.Now()
+	m := &moved{Image: image, Version: n.version, Number: n.fence, Served: n.served,
+		Leaves: n.isToLeave && !n.sys.isStopping()}
+	if n.fence == 0 {
+		if m.Number = n.after; number == n.after+1 { // this tenure has written under it
+			m.Number = number
+		}
+	}
+	for _, c := range n.props.cells {
+		if c.isStored() {
+			m.Unwritten = append(m.Unwritten, c.unwritten()...)
+		}
+	}
+	if n.flushing != nil && n.underway == nil {
+		m.Flush = int64(max(n.flushAt.Sub(now), 0))
+	}
+	for _, key := range sortedKeys(n.timers) {
+		t := n.timers[key]
+		m.Timers = append(m.Timers, movedTimer{Number: t.number, Body: t.body, Left: t.due.Sub(now), Period: t.period,
+			Rung: slices.Contains(items, any(t))})
+	}
+	return m, nil
+}
+
+// appendItems writes what waits in a mailbox, in order. A Bound that is to be told again is not written: a new
+// instance is told of all anyway.
+func appendItems(b []byte, items []any, timers map[string]int) ([]byte, error) {
+	items = slices.DeleteFunc(slices.Clone(items), func(item any) bool {
+		t, isTimer := item.(*timer)
+		_, isReminded := item.(*reminded)
+		return isReminded || isTimer && t.ended
+	})
+	b = binary.AppendUvarint(b, uint64(len(items)))
+	for _, item := range items {
+		switch m := item.(type) {
+		case *Envelope:
+			b = m.Append(append(b, itemEnvelope))
+		case *timer:
+			b = binary.AppendUvarint(append(b, itemTimer), uint64(timers[m.key]))
+		case *Unbound:
+			b = appendRef(append(b, itemUnbound), m.Session)
+			b = appendText(appendRef(b, m.Who), string(m.Code))
+		default:
+			return nil, fmt.Errorf("a %T waits in the mailbox", item)
+		}
+	}
+	return b, nil
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// items reads what appendItems wrote. Timers are those of the actor.
+func (r *reader) items(timers []*timer) (items []any, err error) {
+	count := r.count()
+	for range count {
+		switch what := r.byte(); {
+		case r.torn:
+		case what == itemEnvelope:
+			e, rest, err := ReadEnvelope(r.b)
+			if err != nil {
+				return nil, err
+			}
+			items, r.b = append(items, e), rest
+		case what == itemTimer:
+			at := r.uvarint()
+			if r.torn || at >= uint64(len(timers)) {
+				return nil, errTornState
+			}
+			items = append(items, timers[at])
+		case what == itemUnbound:
+			items = append(items, &Unbound{Session: r.ref(), Who: r.ref(), Code: Code(r.bytes())})
+		default:
+			return nil, errTornState
+		}
+		if r.torn {
+			return nil, errTornState
+		}
+	}
+	return items, nil
+}
+
+// count reads how many things follow, of which each has a byte at least.
+func (r *reader) count() uint64 {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.torn, r.b = true, nil
+		return 0
+	}
+	return n
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.torn = true
+		return 0
+	}
+	first := r.b[0]
+	r.b = r.b[1:]
+	return first
+}
+
+// How cells say what of them the store is not known to have, and hear it again.
+
+func (c *Cell[T]) unwritten() []string {
+	if c.dirty || c.given {
+		return []string{c.name}
+	}
+	return nil
+}
+
+func (c *Cell[T]) soil(string) error {
+	c.dirty = true
+	return nil
+}
+
+func (m *Map[K, V]) unwritten() []string {
+	var parts []string
+	for _, changed := range []map[K]bool{m.dirty, m.given} {
+		for k := range changed {
+			parts = append(parts, m.name+"/"+formatKey(k))
+		}
+	}
+	slices.Sort(parts)
+	return slices.Compact(parts)
+}
+
+func (m *Map[K, V]) soil(part string) error {
+	_, text, _ := strings.Cut(part, "/")
+	k, err := parseKey[K](text)
+	if err != nil {
+		return fmt.Errorf("actors: row %s: %w", part, err)
+	}
+	v := m.rows[k]
+	m.dirty[k] = true
+	m.waiting += len(m.name) + m.keyBytes(k) + versionBytes + m.scale.most(unsafe.Pointer(&v))
+	return nil
+}
+
+func (b *box) unwritten() []string {
+	if b.dirty || b.given {
+		return []string{boxName}
+	}
+	return nil
+}
+
+func (b *box) soil(string) error {
+	b.dirty = true
+	return nil
+}
