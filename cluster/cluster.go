@@ -6,7 +6,8 @@
 // shard has one owner by the registry, and a node that cannot be sure of its lease is told to pause; no queue grows
 // without bound; Route never blocks.
 //
-// It does not promise that only one owner writes: epochs here route, and the store fences. It does not encrypt.
+// It does not promise that only one owner writes: epochs here route, and the store fences. It encrypts
+// only where the link has a credential (handshake.go).
 //
 // From below: a Registry (registry.go on etcd, memory.go for tests) tells the Record; a View is the record as routing
 // sees it; the coordinator decides assignments; a peer is the ordered stream to one other process, carried by a
@@ -227,7 +228,7 @@ func (c *Cluster) Receive(b []byte) error {
 		return err
 	}
 	p := c.picture.Load().known[h.from]
-	if p == nil || h.to != c.self.Incarnation {
+	if p == nil || p.member.Name != h.name || h.to != c.self.Incarnation {
 		c.strangers.Add(1) // it will send again when it sees me, and I will greet it when I see it
 		return nil
 	}

@@ -16,10 +16,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/fireflyrt/firefly/cluster/identity"
 )
 
 // How protoactor remote is used. Its queues have no back-pressure: the streams above bound what they hand over.
@@ -40,16 +42,20 @@ const (
 //
 // Remote trusts everybody and says nothing about what it loses. So nothing but a batch for our process gets past the
 // guard of a connection, a panic behind it costs that connection, and the streams above number, acknowledge and repeat.
+//
+// With a credential both ends of a connection prove who they are before anything is read, and batches say the name that
+// the certificate says.
 type Link struct {
-	host     string
-	port     int
-	from     net.Dialer // of connections: they come from where it listens, if that is one address of several
-	log      *slog.Logger
-	receiver Receiver
-	system   *actor.ActorSystem
-	remote   *remote.Remote
-	news     *eventstream.Subscription
-	readers  sync.WaitGroup
+	host      string
+	port      int
+	from      net.Dialer // of connections: they come from where it listens, if that is one address of several
+	log       *slog.Logger
+	handshake *handshake
+	receiver  Receiver
+	system    *actor.ActorSystem
+	remote    *remote.Remote
+	news      *eventstream.Subscription
+	readers   sync.WaitGroup
 
 	mu      sync.RWMutex // read by Send, so that Close waits for it
 	closed  bool
@@ -66,7 +72,10 @@ type linkTarget struct {
 // NewLink makes a carrier that listens at host:port; port 0 finds a free one. It listens at once, because remote then
 // sets grpc's global logger, without a lock: make it before anything else in the process speaks grpc. Connections are
 // turned away before Listen.
-func NewLink(listen string, log *slog.Logger) (*Link, error) {
+//
+// Without a credential connections are plain, and anybody who reaches the address is believed: so it must be one of the
+// loopback's then, or the error is ErrOpen.
+func NewLink(listen string, who *identity.Credential, log *slog.Logger) (*Link, error) {
 	host, text, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: link address %q: %w", listen, err)
@@ -75,7 +84,10 @@ func NewLink(listen string, log *slog.Logger) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: link address %q: the port is no number", listen)
 	}
-	l := &Link{host: host, port: port, log: log, targets: map[string]*linkTarget{}}
+	if who == nil && !Loopback(host) {
+		return nil, fmt.Errorf("%w: %s", ErrOpen, listen)
+	}
+	l := &Link{host: host, port: port, log: log, handshake: newHandshake(who, log), targets: map[string]*linkTarget{}}
 	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() && host != "127.0.0.1" && host != "::1" {
 		l.from.LocalAddr = &net.TCPAddr{IP: ip}
 	}
@@ -95,7 +107,22 @@ func (l *Link) Listen(r Receiver) (address string, err error) {
 			r.Connected(e.Address)
 		}
 	})
-	return l.system.Address(), nil
+	return l.address(), nil
+}
+
+// address is where others reach the link: by the name that it was given, for its certificate says that too.
+func (l *Link) address() string {
+	_, port, err := net.SplitHostPort(l.system.Address())
+	if err != nil || net.ParseIP(l.host) != nil {
+		return l.system.Address()
+	}
+	return net.JoinHostPort(l.host, port)
+}
+
+// Loopback says whether only this machine reaches a host.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // open begins to listen.
@@ -136,8 +163,9 @@ func (l *Link) serverOptions() []grpc.ServerOption {
 		return nil, status.Error(codes.PermissionDenied, "this node answers batches only")
 	}
 	return []grpc.ServerOption{
-		grpc.StreamInterceptor(l.guard), grpc.UnaryInterceptor(refuse), grpc.MaxRecvMsgSize(linkMessage),
-		grpc.InitialWindowSize(linkWindow), grpc.InitialConnWindowSize(linkWindow),
+		grpc.Creds(l.handshake), grpc.ConnectionTimeout(handshakeWithin),
+		grpc.StreamInterceptor(l.guard), grpc.UnaryInterceptor(refuse),
+		grpc.MaxRecvMsgSize(linkMessage), grpc.InitialWindowSize(linkWindow), grpc.InitialConnWindowSize(linkWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: linkAlive, Timeout: linkAnswer}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: linkAlive / 2, PermitWithoutStream: true}),
 	}
@@ -145,7 +173,7 @@ func (l *Link) serverOptions() []grpc.ServerOption {
 
 func (l *Link) dialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(l.dial),
+		grpc.WithTransportCredentials(l.handshake), grpc.WithContextDialer(l.dial),
 		grpc.WithInitialWindowSize(linkWindow), grpc.WithInitialConnWindowSize(linkWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: linkAlive, Timeout: linkAnswer}),
 	}
@@ -269,13 +297,14 @@ func (l *Link) guard(server any, s grpc.ServerStream, _ *grpc.StreamServerInfo, 
 			err = status.Error(codes.InvalidArgument, fmt.Sprint(reason))
 		}
 	}()
-	return next(server, guarded{s, l})
+	return next(server, guarded{s, l, nameOf(s.Context())})
 }
 
 // guarded is a connection of which only well-formed messages for our process are read.
 type guarded struct {
 	grpc.ServerStream
 	link *Link
+	name string // of the node at its other end; "" if nobody has proved anything
 }
 
 // RecvMsg reads the next message, or ends the connection.
@@ -291,7 +320,35 @@ func (g guarded) RecvMsg(into any) error {
 		g.link.log.Warn("a connection was ended for what it brought", "error", err)
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
+	if g.name == "" {
+		return nil
+	}
+	for _, e := range m.GetMessageBatch().GetEnvelopes() {
+		if name := signedBy(e.MessageData); name != g.name {
+			r := &identity.Refusal{Reason: identity.OtherName,
+				Detail: fmt.Sprintf("a batch says that it is from %q, the certificate says %q", name, g.name)}
+			g.link.handshake.warnOf("a peer was refused", addressOf(g.Context()), r)
+			return status.Error(codes.PermissionDenied, r.Error())
+		}
+	}
 	return nil
+}
+
+// signedBy is the name in the batch that a message holds; "" if it holds none.
+func signedBy(message []byte) string {
+	number, kind, n := protowire.ConsumeTag(message)
+	if n < 0 || number != 1 || kind != protowire.BytesType {
+		return ""
+	}
+	value, m := protowire.ConsumeBytes(message[n:])
+	if m < 0 || n+m != len(message) { // a second value would be the one that counts
+		return ""
+	}
+	h, err := readBatch(value)
+	if err != nil {
+		return ""
+	}
+	return h.name
 }
 
 // check refuses what would reach anything but our process, or send remote out of its arrays.

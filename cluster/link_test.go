@@ -356,7 +356,7 @@ func TestATakenPortIsAnErrorThatNamesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = NewLink(l.Addr().String(), slog.New(slog.DiscardHandler))
+	_, err = NewLink(l.Addr().String(), nil, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Fatalf("got %v, want an error that names %s", err, l.Addr())
 	}

@@ -38,7 +38,7 @@ func lend(t *testing.T) *Link {
 func TestMain(m *testing.M) {
 	var greetings []net.Conn
 	for range cap(links) {
-		l, err := NewLink("127.0.0.1:0", slog.New(slog.DiscardHandler))
+		l, err := NewLink("127.0.0.1:0", nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			panic(err)
 		}

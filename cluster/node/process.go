@@ -111,7 +111,7 @@ func (p *process) ending(f func(ctx context.Context) error) { p.ends = append(p.
 
 // startLink listens for other nodes before anything else speaks grpc; see cluster.NewLink.
 func (p *process) startLink(context.Context) (err error) {
-	if p.link, err = cluster.NewLink(p.self.Listen, p.log); err != nil {
+	if p.link, err = cluster.NewLink(p.self.Listen, nil, p.log); err != nil {
 		return err
 	}
 	p.ending(func(context.Context) error { p.link.Close(); return nil })
