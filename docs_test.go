@@ -109,7 +109,7 @@ func TestEachCodeHasASectionAndEachSectionACode(t *testing.T) {
 }
 
 // keyed finds keys of runtime.toml in a text.
-var keyed = regexp.MustCompile("`((?:cluster|gate|actors|persist|record)\\.[a-z_]+)`")
+var keyed = regexp.MustCompile("`((?:cluster|gate|actors|persist|record|tls)\\.[a-z_]+)`")
 
 func TestKeysThatAreToldOfExist(t *testing.T) {
 	t.Parallel()

@@ -7,15 +7,21 @@ import (
 	"os"
 	"sync"
 
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+
+	"github.com/fireflyrt/firefly/cluster/identity"
 )
 
 // EtcdOptions say where an embedded etcd listens and keeps its files.
 type EtcdOptions struct {
 	Client string // host:port for nodes
 	Peer   string // host:port; there are no peers, but etcd wants one
-	Dir    string // made if it is not there; the same after a restart, with the same addresses
+	// Certificate is what the server proves itself with, and asks of nodes and tools, off the loopback. On the loopback it
+	// is not used: connections there are plain.
+	Certificate identity.Files
+	Dir         string // made if it is not there; the same after a restart, with the same addresses
 	// Quick makes elections and leases as short as they can be, for tests.
 	Quick bool
 }
@@ -35,6 +41,11 @@ func StartEtcd(ctx context.Context, o EtcdOptions) (*Etcd, error) {
 	c := embed.NewConfig()
 	c.Name, c.Dir = "registry", o.Dir
 	c.ListenClientUrls, c.AdvertiseClientUrls = addressURL(o.Client), addressURL(o.Client)
+	if open(o.Client) {
+		c.ListenClientUrls[0].Scheme, c.AdvertiseClientUrls[0].Scheme = "https", "https"
+		c.ClientTLSInfo = transport.TLSInfo{CertFile: o.Certificate.Cert, KeyFile: o.Certificate.Key,
+			TrustedCAFile: o.Certificate.CA, ClientCertAuth: true}
+	}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = addressURL(o.Peer), addressURL(o.Peer)
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.AutoCompactionMode, c.AutoCompactionRetention = "periodic", "10m"

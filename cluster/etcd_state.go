@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fireflyrt/firefly/cluster/identity"
 )
 
 // RegistryOptions say where the registry is and which cluster's.
@@ -17,6 +19,8 @@ type RegistryOptions struct {
 	Cluster   string   // several clusters may share an etcd
 	Lease     time.Duration
 	Log       *slog.Logger
+	// Credential is shown to an etcd off the loopback, which must prove itself too. On the loopback all is plain.
+	Credential *identity.Credential
 }
 
 func (o *RegistryOptions) prefix() string { return "/firefly/" + o.Cluster + "/" } // a slash: /a/ does not see /ab/

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	grpcpeer "google.golang.org/grpc/peer"
@@ -39,6 +42,26 @@ func newHandshake(who *identity.Credential, log *slog.Logger) *handshake {
 	h := &handshake{call: (*identity.Proof).Call, log: log, refusals: &complaints{}}
 	h.who.Store(who)
 	return h
+}
+
+// calls is how etcd is called: plainly on the loopback, and otherwise by proving who one is. All endpoints are alike.
+func (o *RegistryOptions) calls() ([]grpc.DialOption, error) {
+	calls := reconnectSoon()
+	if !slices.ContainsFunc(o.Endpoints, open) {
+		return calls, nil
+	}
+	if o.Credential == nil {
+		return nil, fmt.Errorf("%w: etcd at %s", ErrOpen, strings.Join(o.Endpoints, ", "))
+	}
+	h := newHandshake(o.Credential, o.Log)
+	h.call = (*identity.Proof).CallServer
+	return append(calls, grpc.WithTransportCredentials(h)), nil
+}
+
+// open says whether an address is reached by others than this machine.
+func open(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err != nil || !Loopback(host)
 }
 
 // ServerHandshake asks a connection from another node who it is.

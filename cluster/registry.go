@@ -22,8 +22,12 @@ const (
 
 // dial makes a client; it does not need etcd to be up yet.
 func (o *RegistryOptions) dial() (*clientv3.Client, error) {
+	calls, err := o.calls()
+	if err != nil {
+		return nil, err
+	}
 	c, err := clientv3.New(clientv3.Config{Endpoints: o.Endpoints, DialTimeout: registryCall, Logger: zap.NewNop(),
-		DialOptions: reconnectSoon(), DialKeepAliveTime: linkAlive, DialKeepAliveTimeout: linkAnswer})
+		DialOptions: calls, DialKeepAliveTime: linkAlive, DialKeepAliveTimeout: linkAnswer})
 	if err != nil {
 		return nil, fmt.Errorf("cluster: registry at %s: %w", strings.Join(o.Endpoints, ", "), err)
 	}

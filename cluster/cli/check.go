@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fireflyrt/firefly/cluster/determinism"
 	"github.com/fireflyrt/firefly/cluster/node"
@@ -28,6 +29,9 @@ func (t *tool) check(config string, asJSON, keys bool) error {
 		return node.WriteKeys(t.out)
 	}
 	c, err := t.load(config)
+	if err == nil {
+		err = c.CheckCertificates(time.Now())
+	}
 	if problems := node.Problems(nil); asJSON && errors.As(err, &problems) {
 		writeJSON(t.out, map[string]any{"problems": problems})
 		return misuse{fmt.Errorf("%d problems", len(problems))}

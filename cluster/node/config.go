@@ -46,6 +46,7 @@ type Config struct {
 	Actors  ActorsConfig
 	Persist PersistConfig
 	Record  RecordConfig
+	TLS     TLSConfig
 	Scaled  map[string]Scaling // by table: the copies that are not as the file says
 	places  map[string]place   // of keys and tables in the file, by dotted path
 }
@@ -251,9 +252,12 @@ func (c *Config) Listeners(n NodeConfig) []Listener {
 		}
 	}
 	if n.Has(RoleRegistry) {
-		port := c.Cluster.EtcdPort
-		all = append(all, Listener{"etcd_port", loopback(port)},
-			Listener{"etcd_port + 1", loopback(port + 1)})
+		client := loopback(c.Cluster.EtcdPort)
+		if c.Cluster.Etcd.Embedded {
+			client = c.Cluster.Etcd.Endpoints[0]
+		}
+		all = append(all, Listener{"etcd_port", client},
+			Listener{"etcd_port + 1", loopback(c.Cluster.EtcdPort + 1)})
 	}
 	return all
 }

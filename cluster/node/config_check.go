@@ -15,9 +15,10 @@ import (
 func (r *reading) expand() {
 	c := r.config
 	c.Cluster.Data = absolute(filepath.Dir(c.Path), c.Cluster.Data)
+	c.TLS.resolve(filepath.Dir(c.Path))
 	hosted := slices.ContainsFunc(r.tables, func(n NodeConfig) bool { return n.Has(RoleRegistry) })
 	if c.Cluster.Etcd.Embedded {
-		c.Cluster.Etcd.Endpoints = []string{loopback(c.Cluster.EtcdPort)}
+		c.Cluster.Etcd.Endpoints = []string{registryAddress(r.tables, c.Cluster.EtcdPort)}
 		if !hosted {
 			c.Nodes = append(c.Nodes, impliedRegistry())
 		}
@@ -77,6 +78,8 @@ func (r *reading) check() {
 		r.checkAddresses(n)
 	}
 	r.checkPorts()
+	r.checkTLS()
+	r.checkReached()
 	r.checkStore()
 	r.checkLimits()
 }
@@ -121,11 +124,7 @@ func (r *reading) checkRegistry() {
 			with[0].Name, with[1].Name).
 			advise("one embedded etcd serves the cluster: keep one")
 	}
-	if hosts := hostsOf(c.Nodes); len(hosts) > 1 {
-		r.wrong(r.value("cluster.etcd"), "etcd is embedded, but nodes are on several hosts (%s)",
-			strings.Join(hosts, ", ")).
-			advise(`give them an etcd that all reach: etcd = ["10.0.0.5:2379"]`)
-	}
+	r.checkRegistryHost(with[0])
 }
 
 // checkEtcd is about an etcd that runs elsewhere.
@@ -140,8 +139,10 @@ func (r *reading) checkEtcd(with []NodeConfig) {
 		if _, _, rises, err := splitAddress(e); err != nil || rises {
 			r.wrong(r.value("cluster.etcd"), "etcd endpoint %q is no host:port", e).
 				advise(`write etcd = ["10.0.0.5:2379"]`)
+			return
 		}
 	}
+	r.checkEtcdHosts()
 	if len(c.Cluster.Etcd.Endpoints) == 0 {
 		r.wrong(r.value("cluster.etcd"), "etcd is an empty list").
 			advise(`write etcd = "embedded"`)
@@ -228,10 +229,7 @@ func (r *reading) checkAddresses(n NodeConfig) {
 		}
 		switch key {
 		case "listen":
-			r.wrong(r.at(n, key),
-				"node.%s.listen: %s is open to the network, and links are not "+"encrypted yet",
-				n.Table, *n.address(key)).
-				advise("listen on 127.0.0.1")
+			r.checkOpen(n, host)
 		case "http":
 			r.wrong(r.at(n, key),
 				"node.%s.http: %s is open to the network, with profiles for everyone",

@@ -14,6 +14,7 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster"
 	"github.com/fireflyrt/firefly/cluster/admin"
+	"github.com/fireflyrt/firefly/cluster/identity"
 	"github.com/fireflyrt/firefly/gate"
 	"github.com/fireflyrt/firefly/hotreload"
 	"github.com/fireflyrt/firefly/persist"
@@ -59,6 +60,8 @@ type process struct {
 	pool        *Pool
 	log         *slog.Logger
 	incarnation uint64
+
+	credential *identity.Credential // nil: connections are plain, and on the loopback
 
 	link     *cluster.Link
 	node     *Node
@@ -111,7 +114,10 @@ func (p *process) ending(f func(ctx context.Context) error) { p.ends = append(p.
 
 // startLink listens for other nodes before anything else speaks grpc; see cluster.NewLink.
 func (p *process) startLink(context.Context) (err error) {
-	if p.link, err = cluster.NewLink(p.self.Listen, nil, p.log); err != nil {
+	if p.credential, err = OpenCredential(p.config, p.self, p.log); err != nil {
+		return err
+	}
+	if p.link, err = cluster.NewLink(p.self.Listen, p.credential, p.log); err != nil {
 		return err
 	}
 	p.ending(func(context.Context) error { p.link.Close(); return nil })
@@ -125,7 +131,8 @@ func (p *process) startEtcd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	e, err := cluster.StartEtcd(ctx, cluster.EtcdOptions{Client: p.config.Cluster.Etcd.Endpoints[0],
-		Peer: loopback(p.config.Cluster.EtcdPort + 1), Dir: p.config.EtcdDir()})
+		Peer: loopback(p.config.Cluster.EtcdPort + 1), Dir: p.config.EtcdDir(),
+		Certificate: p.config.Certificate(p.self.Name)})
 	if err != nil {
 		return err
 	}
@@ -154,7 +161,9 @@ func (p *process) startNode(ctx context.Context) error {
 			return err
 		}
 	}
-	if parts.Registry, err = cluster.NewEtcdRegistry(RegistryOptions(p.config, p.log)); err != nil {
+	registry := registryOptions(p.config, p.log)
+	registry.Credential = p.credential
+	if parts.Registry, err = cluster.NewEtcdRegistry(registry); err != nil {
 		return err
 	}
 	if p.node, err = Assemble(p.blueprint, p.config, p.self.Name, parts); err != nil {
@@ -191,8 +200,14 @@ func (p *process) startRecorder() error {
 	return nil
 }
 
-// RegistryOptions say where the configuration's registry is.
+// RegistryOptions say where the configuration's registry is, and with whose certificate a tool calls it.
 func RegistryOptions(c *Config, log *slog.Logger) cluster.RegistryOptions {
+	o := registryOptions(c, log)
+	o.Credential = c.anyCredential(log)
+	return o
+}
+
+func registryOptions(c *Config, log *slog.Logger) cluster.RegistryOptions {
 	return cluster.RegistryOptions{Endpoints: c.Cluster.Etcd.Endpoints, Cluster: c.Cluster.Name,
 		Lease: c.Cluster.Lease, Log: log}
 }
