@@ -192,7 +192,7 @@ func (r *reading) checkOpen(n NodeConfig, host string) {
 	}
 }
 
-// checkReached looks whether nodes of several hosts reach each other. All of them may be on the loopback of one machine.
+// checkReached looks whether nodes of several hosts reach each other. On one machine all may be on the loopback.
 func (r *reading) checkReached() {
 	on := func(n NodeConfig) bool { return !offLoopback(n.Listen) }
 	if len(hostsOf(r.config.Nodes)) < 2 || !slices.ContainsFunc(r.tables, func(n NodeConfig) bool { return !on(n) }) {
