@@ -225,7 +225,8 @@ func TestTwoHostsStartedInTheWrongOrderPlayOverMutualTLS(t *testing.T) {
 	}
 	c.refuses("gate-1", "peer="+hostB+":", "it speaks without TLS")
 	etcd := c.Config.Cluster.Etcd.Endpoints[0]
-	if err := b.do(func() error { return unproven(etcd) }); err == nil || !strings.Contains(err.Error(), "certificate") {
+	err := b.do(func() error { return unproven(etcd) })
+	if err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("etcd at %s let somebody in without a certificate: %v", etcd, err)
 	}
 	p.leave()
