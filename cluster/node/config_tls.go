@@ -73,7 +73,8 @@ func OpenCredential(c *Config, n NodeConfig, log *slog.Logger) (*identity.Creden
 func (c *Config) unproved(name string, err error) Problem {
 	at := c.places["tls.cert="]
 	what := fmt.Sprintf("node %s cannot prove who it is: %s", name, strings.ReplaceAll(err.Error(), "identity: ", ""))
-	return Problem{filepath.Base(c.Path), at.line, at.col, what, "docs/operations.md tells how certificates are made and renewed"}
+	return Problem{filepath.Base(c.Path), at.line, at.col, what,
+		"docs/operations.md tells how certificates are made and renewed"}
 }
 
 // CheckCertificates looks at the certificates that are on this machine; those of other hosts' nodes need not be. The
