@@ -35,23 +35,28 @@ func (n *entity) order(e *Envelope) {
 	}
 }
 
-// bind takes a session in. Of two sessions logged in as this entity, the one with the higher number stays.
+// A Claim is the newest login as an entity, present or not.
+type Claim struct {
+	Number  uint64 `json:"number"`
+	Session Ref    `json:"session"`
+}
+
+// isNewer reports whether of two sessions this one stays. The number says it, and the name if they began at once.
+func (c Claim) isNewer(other Claim) bool {
+	return c.Number > other.Number || c.Number == other.Number && c.Session.ID > other.Session.ID
+}
+
+// bind takes a session in. Of the sessions that log in as this entity the newest stays; that one is remembered in the
+// entity's row, so that an older one which is announced after a death is known to be older though its rival has left.
 func (n *entity) bind(m *Bound) {
+	claim := Claim{m.Number, m.Session}
 	if m.Who == n.ref && !m.Ears {
-		for _, other := range n.clients() {
-			b := n.bound[other]
-			if other == m.Session {
-				continue
-			}
-			loser := b
-			if m.Number < b.Number || m.Number == b.Number && m.Session.ID < other.ID {
-				loser = m
-			}
-			n.route(RuntimeMessage(n.ref, loser.Session,
-				&KickOrder{Code: TakenOver, Text: n.ref.String() + " logged in elsewhere"}))
-		}
+		n.contend(claim)
 	}
 	n.regroup("bind", func() {
+		if b := n.props.box; b != nil && m.Who == n.ref && !m.Ears && claim.isNewer(b.now.Claim) {
+			b.change().Claim = claim
+		}
 		n.turn.edits = append(n.turn.edits, boundEdit{m.Session, n.bound[m.Session], m})
 		n.bound[m.Session] = m
 		if n.props.audience != nil {
@@ -59,6 +64,32 @@ func (n *entity) bind(m *Bound) {
 		}
 	})
 	n.tell(m.Session, m.Who, m)
+}
+
+// contend closes the sessions that lose against a login, or the one that logs in, if it does.
+func (n *entity) contend(claim Claim) {
+	newest := claim
+	for _, other := range n.clients() {
+		rival := Claim{n.bound[other].Number, other}
+		switch {
+		case other == claim.Session:
+		case claim.isNewer(rival):
+			n.takeOver(other, claim)
+		case rival.isNewer(newest):
+			newest = rival
+		}
+	}
+	if b := n.props.box; b != nil && b.now.Claim.isNewer(newest) {
+		newest = b.now.Claim
+	}
+	if newest.Session != claim.Session {
+		n.takeOver(claim.Session, newest)
+	}
+}
+
+func (n *entity) takeOver(loser Ref, winner Claim) {
+	n.route(RuntimeMessage(n.ref, loser, &KickOrder{Code: TakenOver, Text: n.ref.String() + " logged in elsewhere",
+		Number: winner.Number}))
 }
 
 func (n *entity) unbind(m *Unbound) {

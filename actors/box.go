@@ -44,6 +44,7 @@ type Contents struct {
 	Twice map[Ref]int64  `json:"twice,omitempty"` // receivers that may be sent a message twice: when last, in Unix ms
 	Due   []*Reminder    `json:"due,omitempty"`   // in the order of their times
 	Asked map[Ref]*Asked `json:"asked,omitempty"` // requests with Retry numbers, by session
+	Claim Claim          `json:"claim,omitzero"`
 }
 
 // A Notice is something that leaves when the turn that made it is durable: a message to be sent, or what is to be told
@@ -142,7 +143,7 @@ func (c *Contents) bytes() (sum int) {
 }
 
 func (c *Contents) isEmpty() bool {
-	return c.Next == 0 && len(c.Out)+len(c.In)+len(c.Twice)+len(c.Due)+len(c.Asked) == 0
+	return c.Next == 0 && c.Claim == Claim{} && len(c.Out)+len(c.In)+len(c.Twice)+len(c.Due)+len(c.Asked) == 0
 }
 
 func (b *box) cellName() string { return boxName }

@@ -102,7 +102,7 @@ func (b *box) estimate(*entity) int {
 			kept += len(r.Body)
 		}
 	}
-	return things*noticeBytes + textFactor*(c.bytes()+kept) + versionBytes
+	return (things+1)*noticeBytes + textFactor*(c.bytes()+kept) + versionBytes
 }
 
 func (b *box) measure(*entity) int {

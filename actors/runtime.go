@@ -47,8 +47,9 @@ type UnbindOrder struct {
 
 // KickOrder tells a session's gate to close it.
 type KickOrder struct {
-	Code Code   `json:"code"`
-	Text string `json:"text,omitempty"`
+	Code   Code   `json:"code"`
+	Text   string `json:"text,omitempty"`
+	Number uint64 `json:"number,omitempty"` // of the bind that has won; the gate's next ones are higher
 }
 
 // Gone tells an actor that sessions it sent to have ended.

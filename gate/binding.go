@@ -128,6 +128,7 @@ func (s *Session) unbind(kind actors.KindName) {
 // kick closes the session as an actor wants it: a code that is a close number's name closes with
 // that number, a game's code stands in the text.
 func (s *Session) kick(o *actors.KickOrder) {
+	s.gate.overtaken(o.Number)
 	for _, n := range wire.CloseNumbers() {
 		if o.Code == codeOf(n) {
 			s.end(n, o.Text, false)

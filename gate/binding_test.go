@@ -165,6 +165,29 @@ func TestBindNumbersRiseAlsoWhenTheClockDoesNot(t *testing.T) {
 	}
 }
 
+func TestAGateWhoseClockIsBehindLosesATakeoverOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	number := func() uint64 {
+		var b actors.Bound
+		if err := json.Unmarshal(d.cluster.take()[0].Body, &b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Number
+	}
+	g := d.enters()
+	g.order(&actors.BindOrder{To: player.Ref("ann"), Login: true})
+	winner := number() + 5000
+	g.order(&actors.KickOrder{Code: actors.TakenOver, Number: winner})
+	g.closedWith(wire.CloseTakenOver)
+	d.cluster.take()
+	g = d.enters()
+	g.order(&actors.BindOrder{To: player.Ref("ann"), Login: true})
+	if n := number(); n <= winner {
+		t.Errorf("the next bind has number %d, and %d has won", n, winner)
+	}
+}
+
 func TestAnActorMayCloseASessionWithItsOwnCodeOrOneOfOurs(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[actors.Code]wire.CloseNumber{

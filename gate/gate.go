@@ -213,6 +213,14 @@ func (g *Gate) forget(s *Session) {
 	}
 }
 
+// overtaken notes that a bind of this number has won against one of ours: a clock that is behind
+// loses once.
+func (g *Gate) overtaken(number uint64) {
+	for last := g.binds.Load(); number > last && !g.binds.CompareAndSwap(last, number); {
+		last = g.binds.Load()
+	}
+}
+
 // nextBind returns a bind number higher than any before it on this gate and, if clocks agree, on
 // others: the clock in ms, or one more than the last.
 func (g *Gate) nextBind(now time.Time) uint64 {
