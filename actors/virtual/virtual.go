@@ -24,6 +24,8 @@ type Time struct {
 	// Stuck is called when 200,000 steps have been run and no time has passed: something goes round for ever. It is
 	// called after half of them already, with last false, so that it can tell who ran since. Nil: Time panics.
 	Stuck func(steps int, last bool)
+	// Before is called before each thing that runs, while nothing does. Nil: nobody is.
+	Before func()
 
 	mu      sync.Mutex // guards what follows, up to an empty line; not held while anything runs
 	now     time.Time
@@ -122,8 +124,11 @@ func (t *Time) take() func() {
 	return f
 }
 
-// count notices when what runs goes round for ever.
+// count tells that something runs now, and notices when what runs goes round for ever.
 func (t *Time) count() {
+	if t.Before != nil {
+		t.Before()
+	}
 	t.steps++
 	last := t.steps == maxSteps
 	switch {

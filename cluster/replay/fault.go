@@ -8,6 +8,33 @@ import (
 // so are its sessions. It returns when the cluster has recovered; at once, while nodes are cut off or blind.
 func (w *World) Crash(node string) {
 	w.t.Helper()
+	w.kill(node)
+	if len(w.cuts)+len(w.blind) == 0 {
+		w.awaitReady()
+	}
+}
+
+// CrashAfter kills a node as Crash does, but in the midst of things: before the World's next step but so many. It
+// returns at once, and nobody waits for the cluster to recover. Only the newest order holds; what it returns calls it
+// off, and reports whether it was too late.
+func (w *World) CrashAfter(node string, steps int) (spare func() (died bool)) {
+	w.t.Helper()
+	w.member(node)
+	died := false
+	w.loop.Before = func() {
+		if steps--; steps < 0 {
+			w.loop.Before, died = nil, true
+			w.kill(node)
+		}
+	}
+	return func() bool {
+		w.loop.Before = nil
+		return died
+	}
+}
+
+// kill ends a node's life and begins the next one.
+func (w *World) kill(node string) {
 	m := w.member(node)
 	w.fault("crash %s", node)
 	m.die()
@@ -19,9 +46,6 @@ func (w *World) Crash(node string) {
 	}
 	w.registry.Certify(m.incarnation)
 	w.start(node)
-	if len(w.cuts)+len(w.blind) == 0 {
-		w.awaitReady()
-	}
 }
 
 // CrashActor ends an entity as a panic of the runtime would: what it had not flushed is lost, requests that it was

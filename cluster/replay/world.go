@@ -213,6 +213,13 @@ func (w *World) awaitReady() {
 	w.t.Fatalf("the World is not ready after %v: %v", readyWithin, waiting)
 }
 
+// Owner names the node that an entity lives on, or would, as the gate sees it; "" while there is none.
+func (w *World) Owner(ref actors.Ref) string {
+	gate := w.member("gate-1")
+	at, _ := gate.System.Placement(ref.Kind)
+	return gate.Cluster.View().Owner(at.Role, actors.ShardOf(ref, at, gate.Cluster.Shards())).Name
+}
+
 // Now is the World's time.
 func (w *World) Now() time.Time { return w.loop.Now() }
 
