@@ -232,3 +232,26 @@ func TestPaymentsThatComeAgainAreMadeOnceWhateverHappens(t *testing.T) {
 		}
 	}
 }
+
+func TestSessionsAreAnnouncedFirstThoughTheGateHearsOfDeathAndHeirAtOnce(t *testing.T) {
+	t.Parallel()
+	w := replay.NewWorld(t, tills)
+	ann := atTill(w, "ann")
+	w.Partition("gate-1", replay.Registry) // it is not the coordinator any more
+	w.Advance(20 * time.Second)
+	w.Heal()
+	w.Advance(5 * time.Second)
+	replay.Call[*counted](ann, &count{})
+	w.Partition("gate-1", w.Owner(tillKind.Ref("ann"))) // the request stays under way
+	r := ann.Begin(&spend{N: 1})
+	w.Blind("gate-1")
+	w.CrashAfter(w.Owner(tillKind.Ref("ann")), 0)
+	w.Advance(time.Second)
+	w.Heal()
+	if _, err := r.Answer(); err != nil {
+		t.Fatal(err)
+	}
+	if c := replay.Call[*counted](ann, &count{}); c.Strangers > 0 || c.There != 1 || c.Places[1] != 1 {
+		t.Errorf("%d strangers, %d there, places %v", c.Strangers, c.There, c.Places[:2])
+	}
+}
