@@ -234,7 +234,9 @@ func (l *Telling) changes(p *actors.Patch) []string {
 	var all []string
 	for _, texts := range []map[string]json.RawMessage{p.Cells, p.Rows} {
 		for _, name := range slices.Sorted(maps.Keys(texts)) {
-			all = append(all, name+" "+contents(texts[name]))
+			if text := contents(texts[name]); text != "" { // the box is the runtime's own
+				all = append(all, name+" "+text)
+			}
 		}
 	}
 	for _, group := range slices.Sorted(maps.Keys(p.Groups)) {
