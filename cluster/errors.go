@@ -9,8 +9,8 @@ var ErrConflict = errors.New("cluster: the assignment was changed by another")
 // ErrCondemned means that this incarnation has a death certificate: its shards are others' now. The process must end.
 var ErrCondemned = errors.New("cluster: this incarnation was declared dead")
 
-// ErrOpen means that a node would listen where the network reaches it, or call an etcd there, without asking who is who. Give it a
-// certificate ([tls] in runtime.toml), or let it listen on the loopback.
+// ErrOpen means that a node would listen where the network reaches it, or call an etcd there, without asking who is
+// who. Give it a certificate ([tls] in runtime.toml), or stay on the loopback.
 var ErrOpen = errors.New("cluster: what leaves this machine needs certificates")
 
 // errMalformed means that bytes are no batch of ours. It costs the connection that they came by.

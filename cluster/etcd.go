@@ -18,8 +18,8 @@ import (
 type EtcdOptions struct {
 	Client string // host:port for nodes
 	Peer   string // host:port; there are no peers, but etcd wants one
-	// Certificate is what the server proves itself with, and asks of nodes and tools, off the loopback. On the loopback it
-	// is not used: connections there are plain.
+	// Certificate is what the server proves itself with, and asks of nodes and tools, off the loopback. On the loopback
+	// connections are plain.
 	Certificate identity.Files
 	Dir         string // made if it is not there; the same after a restart, with the same addresses
 	// Quick makes elections and leases as short as they can be, for tests.

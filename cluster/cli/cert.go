@@ -35,7 +35,8 @@ func (t *tool) certCommand(config *string) *cobra.Command {
 	var days int
 	var json bool
 	issue := func(use, short string, args cobra.PositionalArgs, issued func(f *folder, args []string) error) {
-		v := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(v *cobra.Command, given []string) error {
+		v := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+		v.RunE = func(v *cobra.Command, given []string) error {
 			if err := args(v, given); err != nil {
 				return misuse{fmt.Errorf("%w; it is used as: firefly cert %s", err, use)}
 			}
@@ -47,7 +48,7 @@ func (t *tool) certCommand(config *string) *cobra.Command {
 				f.tell(json)
 			}
 			return err
-		}}
+		}
 		v.Flags().IntVar(&days, "days", int(identity.IssuedFor/(24*time.Hour)), "how long they are valid")
 		v.Flags().BoolVar(&json, "json", false, "as one JSON object")
 		c.AddCommand(v)
@@ -193,7 +194,8 @@ func (f *folder) pair(at identity.Files, id identity.Identity, hosts []string) (
 	at.Servers = "" // etcd's CA is not ours to look at
 	switch haveCert, haveKey := there(at.Cert), there(at.Key); {
 	case haveCert != haveKey:
-		return made, fmt.Errorf("cli: of %s and %s only one is here: bring the other back, or remove it", at.Cert, at.Key)
+		return made, fmt.Errorf("cli: of %s and %s only one is here: bring the other back, or remove it", at.Cert,
+			at.Key)
 	case haveCert:
 		proof, err := at.Read(id, f.now)
 		switch {
