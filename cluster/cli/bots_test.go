@@ -16,15 +16,19 @@ import (
 type (
 	call     struct{ N int }
 	callBack struct{ N int }
+	peek     struct{ Peg string }
+	peeked   struct{}
+	poke     struct{}
 )
 
 // echo is the smallest game: what is called comes back. Number 13 comes back as another, if a test
-// wants a fault.
+// wants a fault. What is asked is answered by the peg of that name, of which there is one.
 var echo = node.App{
 	Name: "echo",
 	Game: node.Module{
-		Name:     "echo",
-		Messages: wire.Messages(wire.In[*call](200).Public(), wire.Out[*callBack](201)),
+		Name: "echo",
+		Messages: wire.Messages(wire.In[*call](200).Public(), wire.Out[*callBack](201),
+			wire.In[*peek](202).Public(), wire.Out[*peeked](203), wire.Internal[*poke](204)),
 		Kinds: []actors.Kind{{Name: "hill", Workers: 2, New: func(p *actors.Props) {
 			actors.Answer(p, func(_ actors.Context, m *call) (*callBack, error) {
 				if m.N == 13 && os.Getenv("FIREFLY_TEST_FAULT") != "" {
@@ -32,6 +36,12 @@ var echo = node.App{
 				}
 				return &callBack{m.N}, nil
 			})
+			actors.Answer(p, func(ctx actors.Context, m *peek) (*peeked, error) {
+				return actors.Reply(ctx, actors.Ask[*peeked](actors.KindName("peg").Ref(m.Peg), &poke{}),
+					func(_ actors.Context, a *peeked, err error) (*peeked, error) { return a, err })
+			})
+		}}, {Name: "peg", New: func(p *actors.Props) {
+			actors.Answer(p, func(actors.Context, *poke) (*peeked, error) { return &peeked{}, nil })
 		}}},
 	},
 	Bot: func(b *client.Bot) error {
