@@ -29,7 +29,7 @@ func live(t *testing.T) *place {
 type caller struct {
 	*client.Client
 	pegs  []string
-	good  atomic.Uint64 // answers
+	good  atomic.Uint64              // answers
 	last  []atomic.Pointer[exchange] // by peg
 	ended chan error
 }

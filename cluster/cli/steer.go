@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,7 +144,11 @@ func (t *tool) rescale(path, host string) func(table string, count int) (*node.C
 		if err != nil {
 			return nil, nil, err
 		}
-		return c, local(c, host), c.KeepScale()
+		nodes := local(c, host)
+		if !slices.ContainsFunc(nodes, func(n node.NodeConfig) bool { return n.Table == table }) {
+			return nil, nil, fmt.Errorf("cli: no node of %s is started here, on %s", table, host)
+		}
+		return c, nodes, c.KeepScale()
 	}
 }
 

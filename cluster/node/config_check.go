@@ -20,7 +20,7 @@ func (r *reading) expand() {
 	if c.Cluster.Etcd.Embedded {
 		c.Cluster.Etcd.Endpoints = []string{registryAddress(r.tables, c.Cluster.EtcdPort)}
 		if !hosted {
-			c.Nodes = append(c.Nodes, impliedRegistry())
+			c.Nodes = append(c.Nodes, impliedRegistry(r.onlyHost()))
 		}
 	}
 	for i, n := range r.tables {
@@ -34,8 +34,8 @@ func (r *reading) expand() {
 }
 
 // impliedRegistry is the node that `etcd = "embedded"` stands for, where no table does.
-func impliedRegistry() NodeConfig {
-	return NodeConfig{Name: "registry-1", Table: "registry-1", Roles: []string{RoleRegistry},
+func impliedRegistry(host string) NodeConfig {
+	return NodeConfig{Name: "registry-1", Table: "registry-1", Roles: []string{RoleRegistry}, Host: host,
 		Listen: loopback(0), Weight: 100}
 }
 
@@ -77,6 +77,7 @@ func (r *reading) check() {
 		r.checkRoles(n)
 		r.checkAddresses(n)
 	}
+	r.checkHosts()
 	r.checkPorts()
 	r.checkTLS()
 	r.checkReached()

@@ -104,7 +104,7 @@ func (c *Config) Moved(data string, port int) *Config {
 	m.TLS = TLSConfig{} // certificates are for the addresses of the original; these are the loopback's
 	m.Nodes = nil
 	if len(c.With(RoleRegistry)) == 0 {
-		m.Nodes = append(m.Nodes, impliedRegistry())
+		m.Nodes = append(m.Nodes, impliedRegistry(""))
 	}
 	port += registryPorts
 	for _, n := range c.Nodes {
