@@ -31,7 +31,8 @@ func TestUpStartsTheNodesOfItsHostOnly(t *testing.T) {
 
 func TestNodesOfOtherHostsAreShownAndLeftAlone(t *testing.T) {
 	t.Parallel()
-	p := prepare(t, "[cluster]", "[cluster]\netcd = [\"10.0.0.5:2379\"]",
+	const tls = "[tls]\nca = \"ca.pem\"\ncert = \"{node}.pem\"\nkey = \"{node}.key\"\n"
+	p := prepare(t, "[cluster]", tls+"[cluster]\netcd = [\"10.0.0.5:2379\"]",
 		"[node.gate-1]", "[node.gate-1]\nhost = \"a\"\nadvertise = \"10.0.0.7:9410\"",
 		"[node.game]", "[node.game]\nhost = \"b\"\nadvertise = \"10.0.0.8:9420+\"",
 		"[node.persist-1]", "[node.persist-1]\nhost = \"a\"\nadvertise = \"10.0.0.7:9430\"",

@@ -80,7 +80,6 @@ func (r *reading) check() {
 	r.checkHosts()
 	r.checkPorts()
 	r.checkTLS()
-	r.checkReached()
 	r.checkStore()
 	r.checkLimits()
 }
@@ -125,7 +124,7 @@ func (r *reading) checkRegistry() {
 			with[0].Name, with[1].Name).
 			advise("one embedded etcd serves the cluster: keep one")
 	}
-	r.checkRegistryHost(with[0])
+	r.checkRegistryHost()
 }
 
 // checkEtcd is about an etcd that runs elsewhere.

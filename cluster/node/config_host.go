@@ -53,18 +53,15 @@ func (r *reading) checkHosts() {
 			r.wrong(r.at(n, key), "node.%s.%s: %s is reached from its own machine only, and nodes are on several (%s)",
 				n.Table, key, reached, several).
 				advise(`write an address that the others reach: listen = "10.0.0.7:9410"`)
-		case isEverywhere(host):
-			r.wrong(r.at(n, key), "node.%s.%s: %s is no address that others could connect to, and nodes are on "+
-				"several hosts (%s)", n.Table, key, reached, several).
-				advise(`write the one that the others reach: listen = "10.0.0.7:9410", or advertise`)
+		case isEverywhere(host) && key == "advertise": // a listen is told so on one machine too
+			r.wrong(r.at(n, key), "node.%s.%s: %s is no address that others could connect to", n.Table, key,
+				reached).
+				advise("write the one that the others reach")
 		}
 	}
-	for _, e := range c.Cluster.Etcd.Endpoints {
-		host, _, _, err := splitAddress(e)
-		if err == nil && isLoopback(host) && !c.Cluster.Etcd.Embedded {
-			r.wrong(r.value("cluster.etcd"), "etcd at %s is another one on each machine, and nodes are on several (%s)",
-				e, several).
-				advise(`write an address that all reach: etcd = ["10.0.0.5:2379"]`)
-		}
+	if !c.Cluster.Etcd.Embedded && c.etcdOnLoopback() {
+		r.wrong(r.value("cluster.etcd"), "etcd on the loopback is another one on each machine, and nodes are on "+
+			"several (%s)", several).
+			advise(`write an address that all reach: etcd = ["10.0.0.5:2379"]`)
 	}
 }

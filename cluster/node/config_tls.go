@@ -193,23 +193,8 @@ func (r *reading) checkOpen(n NodeConfig, host string) {
 	}
 }
 
-// checkReached looks whether nodes of several hosts reach each other. On one machine all may be on the loopback.
-func (r *reading) checkReached() {
-	on := func(n NodeConfig) bool { return !offLoopback(n.Listen) }
-	if len(hostsOf(r.config.Nodes)) < 2 || !slices.ContainsFunc(r.tables, func(n NodeConfig) bool { return !on(n) }) {
-		return
-	}
-	for _, n := range r.tables {
-		if on(n) {
-			r.wrong(r.at(n, "listen"), "node.%s.listen: %s is for its own machine only, and nodes are on several",
-				n.Table, n.Listen).
-				advise("write the address at which other nodes reach it")
-		}
-	}
-}
-
 // checkRegistryHost is about an embedded etcd that nodes of several hosts call.
-func (r *reading) checkRegistryHost(registry NodeConfig) {
+func (r *reading) checkRegistryHost() {
 	hosts := hostsOf(r.config.Nodes)
 	if len(hosts) < 2 {
 		return
@@ -219,10 +204,6 @@ func (r *reading) checkRegistryHost(registry NodeConfig) {
 			strings.Join(hosts, ", ")).
 			advise(`give them an etcd that all reach: etcd = ["10.0.0.5:2379"]; or a node of its own with ` +
 				`roles = ["registry"], its host, and a listen address that all reach`)
-	} else if registry.Host == "" {
-		r.wrong(r.at(registry, "roles"), "node %s has the role registry, and no host, while nodes are on several (%s)",
-			registry.Name, strings.Join(hosts, ", ")).
-			advise("say which of them starts it")
 	}
 }
 
