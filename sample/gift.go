@@ -12,7 +12,7 @@ const (
 )
 
 var giftMessages = wire.Messages(
-	wire.In[*Give](5301),
+	wire.In[*Give](5301).Retry(),
 	wire.Out[*Given](5302),
 	wire.Out[*Received](5303),
 	wire.Internal[*Gift](5304).Durable(),

@@ -24,7 +24,7 @@ var messages = wire.Messages(
 	wire.Out[*Collected](5007),
 	wire.In[*Browse](5101),
 	wire.Out[*Wares](5102),
-	wire.In[*Buy](5103),
+	wire.In[*Buy](5103).Retry(),
 	wire.Out[*Bought](5104),
 	wire.In[*Top](5201).Rate(5, time.Second),
 	wire.Out[*Leaders](5202),

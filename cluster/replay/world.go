@@ -4,7 +4,7 @@
 //
 // It promises that a World needs no sleep and no port, that its seed decides every order that is free, and that the
 // same seed and the same use give the same bytes: see Observe. What can go wrong in production can be made to: Crash,
-// CrashActor, Partition, Blind, and the Store's faults.
+// CrashAfter, CrashActor, Partition, Blind, and the Store's faults.
 //
 // It does not promise it for behaviours that ask the process for time or luck.
 package replay

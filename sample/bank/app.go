@@ -28,7 +28,7 @@ const NoTicket actors.Code = "BANK_NO_TICKET"
 
 var messages = wire.Messages(
 	wire.In[*Open](101),
-	wire.In[*Transfer](102),
+	wire.In[*Transfer](102).Retry(),
 	wire.In[*Look](103),
 	wire.Out[*Book](104),
 	wire.Internal[*Credit](105).Durable(),
