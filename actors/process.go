@@ -11,16 +11,17 @@ const holdPoll = 50 * time.Millisecond
 
 // A process is any actor of this node: a name, a mailbox, and a body that is an entity or a Receiver.
 type process struct {
-	sys    *System
-	ref    Ref
-	kind   *kind
-	tenure Tenure
-	box    *mailbox
-	cell   cellProcess // protoactor's own part; see system.go
-	body   body
-	busy   busy // what it does now
-	paused bool // the lease may be over
-	ended  bool
+	sys     *System
+	ref     Ref
+	kind    *kind
+	tenure  Tenure
+	cluster uint64 // in which of its node's clusters it came up
+	box     *mailbox
+	cell    cellProcess // protoactor's own part; see system.go
+	body    body
+	busy    busy // what it does now
+	paused  bool // the lease may be over
+	ended   bool
 
 	freezing atomic.Pointer[Frozen] // it is to come to rest, or is at rest; nil: neither
 }
@@ -89,7 +90,7 @@ func (p *process) hold() Hold {
 		return Held
 	}
 	epoch, hold := p.sys.router.Tenure(p.tenure.Role, p.tenure.Shard)
-	if epoch != p.tenure.Epoch {
+	if epoch != p.tenure.Epoch || p.cluster != p.sys.cluster.Load() {
 		return Lost
 	}
 	return hold

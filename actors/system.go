@@ -63,12 +63,14 @@ type System struct {
 	stripes  [64]stripe
 	meter    *meter
 
+	cluster  atomic.Uint64 // how many this node was in before; see Resume
 	serials  atomic.Uint64
 	mu       sync.Mutex // guards what follows
 	pending  map[uint64]*pendingRequest
 	served   map[uint32]func(*Envelope)
 	stopping bool     // no entity comes up any more
 	closing  bool     // nor an actor of the runtime's own
+	retired  int      // which of those that live by shards do not; see Retire
 	sessions sync.Map // of func(*Envelope), by Ref
 
 	counters
@@ -215,7 +217,8 @@ func (s *System) line(msg any) *wire.Type {
 
 // spawn makes the process of a ref. The caller holds the stripe's lock.
 func (s *System) spawn(ref Ref, k *kind, tenure Tenure) *process {
-	p := &process{sys: s, ref: ref, kind: k, tenure: tenure, box: newMailbox(s.o.Limits.Mailbox)}
+	p := &process{sys: s, ref: ref, kind: k, tenure: tenure, cluster: s.cluster.Load(),
+		box: newMailbox(s.o.Limits.Mailbox)}
 	if k.Receiver != nil {
 		p.body = &resident{process: p}
 	} else {
@@ -314,6 +317,9 @@ func (s *System) isStopping() bool {
 func (s *System) isClosedTo(k *kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if k.placement.How == OnePerID && s.retired > 0 && (k.Receiver == nil || s.retired == retiredResidents) {
+		return true
+	}
 	return s.stopping && k.Receiver == nil || s.closing
 }
 

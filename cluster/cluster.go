@@ -153,10 +153,16 @@ func (c *Cluster) OnView(fn func(old, now *View)) { c.onView = append(c.onView, 
 // OnHeld asks to be told when the lease is sure again after it was not: whoever paused may go on. Ask before Start.
 func (c *Cluster) OnHeld(fn func()) { c.onHeld = append(c.onHeld, fn) }
 
+// Serve gives the cluster the actors of this node before Start does: from then on Route may be called, and what is for
+// shards waits for an owner.
+func (c *Cluster) Serve(l Local) { c.local = l }
+
 // Start listens, joins and begins to route. It blocks until the node is registered, as long as ctx lives. After an
 // error the cluster is closed.
 func (c *Cluster) Start(ctx context.Context, l Local) error {
-	c.local = l
+	if c.local == nil {
+		c.Serve(l)
+	}
 	address, err := c.o.Carrier.Listen(c)
 	if err != nil {
 		return fmt.Errorf("cluster: listen for other nodes: %w", err)
@@ -179,6 +185,9 @@ func (c *Cluster) View() *View { return c.picture.Load().view }
 
 // Self is this node, with the address it listens at. Valid after Start.
 func (c *Cluster) Self() Member { return c.self }
+
+// Incarnation is this node's own.
+func (c *Cluster) Incarnation() uint64 { return c.self.Incarnation }
 
 // Shards is how many shards each role has.
 func (c *Cluster) Shards() int { return c.o.Shards }

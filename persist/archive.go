@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -64,6 +65,7 @@ type Options struct {
 // An Archive is the persistence of one persist node: its keepers and what they share.
 type Archive struct {
 	o        Options
+	holder   atomic.Uint64 // the incarnation that fences are raised for
 	counters counters
 	work     *backlog
 	health   *health
@@ -94,6 +96,7 @@ func NewArchive(o Options) (*Archive, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Archive{o: o, work: &backlog{scheduler: o.Scheduler}, keepers: make(map[int]*keeper)}
+	a.holder.Store(o.Incarnation)
 	var err error
 	if a.cache, err = newCache(o.Limits.CacheBytes, a.work, &a.counters); err != nil {
 		return nil, err
@@ -110,6 +113,9 @@ func NewArchive(o Options) (*Archive, error) {
 	a.health.up, a.health.fell = a.writers.wake, a.writers.recall
 	return a, nil
 }
+
+// Renew makes the archive one of another incarnation. Its keepers must have ended.
+func (a *Archive) Renew(incarnation uint64) { a.holder.Store(incarnation) }
 
 // Start gives the archive the cluster, before anything reaches its keepers, and lets it look for
 // what is due from now on. served says whether a shard of a role has somebody who runs its actors.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -31,7 +32,7 @@ type Requester interface {
 
 // A Client fulfils actors.Store on a game node by asking the keepers.
 type Client struct {
-	incarnation uint64
+	incarnation atomic.Uint64
 	clock       actors.Clock
 	system      Requester
 
@@ -47,12 +48,27 @@ type doubt struct {
 
 // NewClient makes the client of a game node's process. Start it before the first use.
 func NewClient(incarnation uint64, clock actors.Clock) *Client {
-	return &Client{incarnation: incarnation, clock: clock, tenures: make(map[fenceKey]*tenancy)}
+	c := &Client{clock: clock, tenures: make(map[fenceKey]*tenancy)}
+	c.incarnation.Store(incarnation)
+	return c
 }
 
 // Start gives the client the system through which it asks; the system in turn needs the client to
 // be made.
 func (c *Client) Start(system Requester) { c.system = system }
+
+// Renew makes the client one of another incarnation, to which nothing belongs yet. Entities of the one before must have
+// ended: what they still send is fenced.
+func (c *Client) Renew(incarnation uint64) {
+	c.incarnation.Store(incarnation)
+	c.mu.Lock()
+	before := c.tenures
+	c.tenures = make(map[fenceKey]*tenancy)
+	c.mu.Unlock()
+	for _, t := range before {
+		c.settle(t, 0, actors.ErrFenced) // in any order: nobody is left whom it could surprise
+	}
+}
 
 func keeperOf(t actors.Tenure) actors.Ref { return KeeperKind.Ref(strconv.Itoa(t.Shard)) }
 
@@ -121,9 +137,13 @@ func (c *Client) ask(keeper actors.Ref, number uint32, m any, until time.Time,
 		done(nil, err)
 		return
 	}
-	pause := firstPause
+	pause, asks := firstPause, c.incarnation.Load()
 	var try func()
 	try = func() {
+		if c.incarnation.Load() != asks { // for who was forgotten; a keeper of today could take it for an owner's
+			done(nil, actors.ErrFenced.Refuse("this node has joined anew since"))
+			return
+		}
 		fresh := *e
 		c.system.Request(&fresh, loadWithin, func(answer *actors.Envelope) {
 			if answer.Type == actors.Answered {
@@ -183,7 +203,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 
 // save sends a change under the number that it names.
 func (c *Client) save(ref actors.Ref, t actors.Tenure, change actors.Change, until time.Time, done func(error)) {
-	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation,
+	m := &save{Kind: ref.Kind, ID: ref.ID, Fence: change.Fence, Holder: c.incarnation.Load(),
 		Version: change.Version, Cells: change.Cells, Parts: change.Parts, Box: change.Box,
 		DueAt: change.DueAt, Commit: change.Commit}
 	if err := m.suits(change.Size(ref.ID)); err != nil {

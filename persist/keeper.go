@@ -132,7 +132,7 @@ func (k *keeper) ask() {
 		k.raised(0, errNotHeld)
 		return
 	}
-	c := Claim{Role: KeeperRole, Shard: k.shard, Holder: k.archive.o.Incarnation}
+	c := Claim{Role: KeeperRole, Shard: k.shard, Holder: k.archive.holder.Load()}
 	k.archive.raiser.ask(c, func(number uint64, err error) {
 		k.runner.Post(func() { k.raised(number, err) })
 	})
@@ -171,7 +171,7 @@ func (k *keeper) raised(number uint64, err error) {
 		return
 	}
 	k.raising = false
-	k.fence = Fence{Epoch: number, Holder: k.archive.o.Incarnation}
+	k.fence = Fence{Epoch: number, Holder: k.archive.holder.Load()}
 	k.term = number << termBits
 	k.handAll()
 	k.rows.resume()

@@ -48,7 +48,7 @@ func (c *Client) fence(t actors.Tenure, until time.Time, then func(uint64, error
 	if before != nil && before != fresh { // who waits for the tenure before waits in vain
 		c.settle(before, 0, actors.ErrFenced)
 	}
-	m := &claim{Role: t.Role, Holder: c.incarnation, Tenure: t.Epoch}
+	m := &claim{Role: t.Role, Holder: c.incarnation.Load(), Tenure: t.Epoch}
 	c.ask(keeperOf(t), NumberClaim, m, until, func(body []byte, err error) {
 		var got claimed
 		if err == nil {

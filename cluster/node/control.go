@@ -140,6 +140,14 @@ func (c *Control) Serves(tcp, ws string) error {
 	return c.running.write(c.file)
 }
 
+// Renew writes another incarnation of the process into the run file.
+func (c *Control) Renew(incarnation uint64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running.Incarnation = incarnation
+	return c.running.write(c.file)
+}
+
 // Close ends the endpoint and removes socket and run file: the orderly end of a node, its last act.
 // It waits for requests under way, at most a second. Calls after the first return the same.
 func (c *Control) Close() error { return c.end(true) }

@@ -87,7 +87,7 @@ func (c controlled) Members() []Membership {
 	if n == nil {
 		return nil
 	}
-	view := n.Cluster.View()
+	view := n.Cluster().View()
 	all := make([]Membership, len(view.Members))
 	for i, m := range view.Members {
 		all[i] = Membership{Name: m.Name, Incarnation: m.Incarnation, Roles: m.Roles,
@@ -114,7 +114,7 @@ func (c controlled) Drain() (shards int, err error) {
 	if n == nil {
 		return 0, errStarting
 	}
-	return shardsOf(n.Cluster.View(), c.p.incarnation), nil
+	return shardsOf(n.Cluster().View(), n.Incarnation()), nil
 }
 
 func (c controlled) Record() error {

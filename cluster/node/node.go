@@ -22,12 +22,12 @@ import (
 
 // Parts are what production and the test kit supply differently.
 type Parts struct {
-	Incarnation uint64        // of this process; never used again
+	Incarnation uint64        // of this process, in its first life; never used again
 	Seed        uint64        // of all luck
 	Draw        func() uint64 // luck for what must be unique in the cluster
 	Clock       actors.Clock
 	Scheduler   actors.Scheduler
-	Registry    cluster.Registry
+	Registry    func() (cluster.Registry, error) // makes the way to the registry, one for each life
 	Carrier     cluster.Carrier
 	Database    persist.Database // on nodes with the role persist
 	Level       string           // what it said of itself when it was opened
@@ -36,6 +36,9 @@ type Parts struct {
 	Log         *slog.Logger
 	Ground      *actors.Ground // that actors stand on; nil: one of the node's own
 	Condemned   func()         // the others believe this process dead: it must end
+	// Reborn hears of each incarnation after the first, before it joins; nil: nobody does. The registry had forgotten
+	// the cluster.
+	Reborn func(incarnation uint64)
 }
 
 // A Node is one process's share of the cluster: its actors, and by its roles a gate, keepers, or more.
@@ -47,7 +50,8 @@ type Node struct {
 	started   time.Time
 	roles     []string // whose shards must have owners before anything works
 
-	Cluster *cluster.Cluster
+	lives   *lives
+	store   *persist.Client
 	System  *actors.System
 	Gate    *gate.Gate       // nil without the role
 	archive *persist.Archive // nil without the role
@@ -66,7 +70,6 @@ func Assemble(b *Blueprint, c *Config, name string, parts Parts) (*Node, error) 
 			return nil, fmt.Errorf("node: assembling %s: %w", name, err)
 		}
 	}
-	n.Cluster.OnOwners(n.ownersChanged)
 	return n, nil
 }
 
@@ -85,22 +88,37 @@ func neededRoles(b *Blueprint) []string {
 	return slices.Compact(roles)
 }
 
-func (n *Node) makeCluster() (err error) {
+func (n *Node) makeCluster() error {
+	n.lives = newLives(n.parts.Carrier)
+	c, err := n.newCluster(n.parts.Incarnation)
+	n.lives.now.Store(c)
+	return err
+}
+
+// newCluster makes the node's part of the cluster for one life.
+func (n *Node) newCluster(incarnation uint64) (*cluster.Cluster, error) {
 	expected := map[string]int{}
 	for _, other := range n.config.Nodes {
 		for _, role := range other.Roles {
 			expected[role]++
 		}
 	}
-	n.Cluster, err = cluster.New(cluster.Options{
-		Self: cluster.Member{Name: n.self.Name, Incarnation: n.parts.Incarnation, Roles: n.self.Roles,
-			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
+	registry, err := n.parts.Registry()
+	if err != nil {
+		return nil, err
+	}
+	c, err := cluster.New(cluster.Options{
+		Self: cluster.Member{Name: n.self.Name, Incarnation: incarnation, Roles: n.self.Roles,
+			TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
 		Shards: n.config.Cluster.Shards, Lease: n.config.Cluster.Lease, Expected: expected,
-		Registry: n.parts.Registry, Carrier: n.parts.Carrier,
+		Registry: registry, Carrier: n.lives.berth.Tenant(),
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Draw: n.parts.Draw,
-		Condemned: n.parts.Condemned,
+		Condemned: n.parts.Condemned, Reborn: n.reborn,
 	})
-	return err
+	if err == nil {
+		c.OnOwners(n.ownersChanged)
+	}
+	return c, err
 }
 
 func (n *Node) makeSystem() (err error) {
@@ -117,21 +135,21 @@ func (n *Node) makeSystem() (err error) {
 		}
 		keepers = n.archive.Kind()
 	}
-	store := persist.NewClient(n.parts.Incarnation, n.parts.Clock)
+	n.store = persist.NewClient(n.parts.Incarnation, n.parts.Clock)
 	n.System, err = actors.NewSystem(actors.Options{
 		Node: n.self.Name, Incarnation: n.parts.Incarnation, Seed: n.parts.Seed,
 		Kinds: append(slices.Clone(n.blueprint.Kinds), keepers), Catalogue: n.blueprint.Catalogue,
-		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Store: store, Log: n.parts.Log,
+		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Store: n.store, Log: n.parts.Log,
 		Ground: n.parts.Ground,
 		Tables: func() any { return n.parts.Tables.Current() }, Tap: n.parts.Tap, Limits: n.config.Actors.Limits,
 	})
 	if err != nil {
 		return err
 	}
-	store.Start(n.System)
-	n.System.Start(n.Cluster)
+	n.store.Start(n.System)
+	n.System.Start(ward{n.lives})
 	if n.archive != nil {
-		n.archive.Start(n.Cluster, n.served)
+		n.archive.Start(n.lives, n.served)
 	}
 	n.serveReports()
 	return nil
@@ -159,18 +177,23 @@ func (n *Node) ownersChanged(role string, lost, moved []int) {
 	n.Gate.Announce(func(entity actors.Ref) bool {
 		at, ok := n.System.Placement(entity.Kind)
 		return ok && at.How == actors.OnePerID && at.Role == role &&
-			slices.Contains(moved, actors.ShardOf(entity, at, n.Cluster.Shards()))
+			slices.Contains(moved, actors.ShardOf(entity, at, n.lives.Shards()))
 	})
 }
 
 // Start joins the cluster. The gate's sockets are not its business: see Process.
-func (n *Node) Start(ctx context.Context) error { return n.Cluster.Start(ctx, n.System) }
+func (n *Node) Start(ctx context.Context) error {
+	err := n.Cluster().Start(ctx, n.System)
+	n.lives.there.Store(err == nil)
+	return err
+}
 
 // Stop ends what Start began: actors are flushed, then the node leaves the cluster, then the archive closes. Clients
 // must be gone.
 func (n *Node) Stop(ctx context.Context) error {
+	n.lives.end()
 	err := n.System.Stop(ctx)
-	err = errors.Join(err, n.Cluster.Stop(ctx))
+	err = errors.Join(err, n.lives.leave(ctx))
 	if n.archive != nil {
 		err = errors.Join(err, n.archive.Close())
 	}
@@ -178,7 +201,7 @@ func (n *Node) Stop(ctx context.Context) error {
 }
 
 // served reports whether a shard has a living owner, as far as this node knows.
-func (n *Node) served(role string, shard int) bool { return served(n.Cluster.View(), role, shard) }
+func (n *Node) served(role string, shard int) bool { return served(n.Cluster().View(), role, shard) }
 
 func served(view *cluster.View, role string, shard int) bool {
 	owner := view.Owner(role, shard)
@@ -188,12 +211,12 @@ func served(view *cluster.View, role string, shard int) bool {
 
 // Ready returns nil when the node can do its work: it is a member, and every shard has a living owner.
 func (n *Node) Ready() error {
-	if !n.Cluster.Report().Held {
+	if !n.Cluster().Report().Held {
 		return errors.New("not registered")
 	}
-	view := n.Cluster.View()
+	view := n.Cluster().View()
 	for _, role := range n.roles {
-		for shard := range n.Cluster.Shards() {
+		for shard := range n.lives.Shards() {
 			if !served(view, role, shard) {
 				return fmt.Errorf("shard %d of role %s has no owner yet", shard, role)
 			}

@@ -59,7 +59,7 @@ type process struct {
 	clock       actors.Clock
 	pool        *Pool
 	log         *slog.Logger
-	incarnation uint64
+	incarnation uint64 // of its first life
 
 	credential *identity.Credential // nil: connections are plain, and on the loopback
 
@@ -153,7 +153,7 @@ func (p *process) startNode(ctx context.Context) error {
 	}
 	parts := Parts{Incarnation: p.incarnation, Seed: cluster.NewIncarnation(), Draw: cluster.NewIncarnation,
 		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Tap: p.recorder, Log: p.log,
-		Condemned: p.condemn}
+		Condemned: p.condemn, Reborn: p.reborn}
 	if p.self.Has(RolePersist) {
 		within, cancel := context.WithTimeout(ctx, startWithin)
 		defer cancel()
@@ -163,9 +163,7 @@ func (p *process) startNode(ctx context.Context) error {
 	}
 	registry := registryOptions(p.config, p.log)
 	registry.Credential = p.credential
-	if parts.Registry, err = cluster.NewEtcdRegistry(registry); err != nil {
-		return err
-	}
+	parts.Registry = func() (cluster.Registry, error) { return cluster.NewEtcdRegistry(registry) }
 	if p.node, err = Assemble(p.blueprint, p.config, p.self.Name, parts); err != nil {
 		return err
 	}
@@ -277,7 +275,7 @@ func (p *process) startHTTP(context.Context) error {
 // play tells a page which gate is up.
 func (p *process) play() admin.Play {
 	at := admin.Play{Name: p.blueprint.Name}
-	for _, m := range p.node.Cluster.View().Members {
+	for _, m := range p.node.Cluster().View().Members {
 		if m.HasRole(RoleGate) && at.WS == "" && m.WS != "" {
 			at.WS = "ws://" + m.WS
 		}
@@ -286,4 +284,11 @@ func (p *process) play() admin.Play {
 		}
 	}
 	return at
+}
+
+// reborn notes this process's next incarnation where a supervisor looks for whom to certify if it dies.
+func (p *process) reborn(incarnation uint64) {
+	if err := p.control.Renew(incarnation); err != nil {
+		p.log.Error("the run file is old: if this process dies, others wait for its lease", "error", err)
+	}
 }

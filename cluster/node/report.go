@@ -46,7 +46,7 @@ func (n *Node) answer(e *actors.Envelope, body []byte, err error) {
 func (n *Node) Report() admin.Report {
 	counted := n.System.Report()
 	r := admin.Report{
-		Node: n.self.Name, Incarnation: strconv.FormatUint(n.parts.Incarnation, 16), Roles: n.self.Roles,
+		Node: n.self.Name, Incarnation: strconv.FormatUint(n.Incarnation(), 16), Roles: n.self.Roles,
 		PID: os.Getpid(), State: admin.StateReady, Started: n.started, At: n.parts.Clock.Now(),
 		Kinds: map[string]int{}, Messages: counted.Messages, Deepest: counted.Deepest, Whose: counted.DeepestOf,
 		Process: admin.Measure(), Tables: n.tablesReport(), Mishaps: n.mishaps(counted),
@@ -71,7 +71,7 @@ func (n *Node) Report() admin.Report {
 }
 
 func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
-	carried := n.Cluster.Report()
+	carried := n.Cluster().Report()
 	return map[string]uint64{
 		"late": counted.Late, "expired": counted.Expired, "lost": counted.Lost + carried.Lost,
 		"mailbox_full": counted.Full, "unhandled": counted.Unhandled, "fenced": counted.Fenced,

@@ -109,6 +109,7 @@ func hire(t *rapid.T) (*replay.World, map[string]func(*rapid.T)) {
 			w.Tell(accountKind.Ref(who(t)), &promise{in, serial})
 		},
 		"passivate":   func(t *rapid.T) { w.Tell(accountKind.Ref(who(t)), &rest{}) },
+		"wipe":        func(*rapid.T) { w.Wipe() },
 		"crash":       func(t *rapid.T) { w.Crash(aNode(t)) },
 		"crash actor": func(t *rapid.T) { w.CrashActor(accountKind.Ref(who(t))) },
 		"cut":         func(t *rapid.T) { w.Partition(aNode(t), aNode(t)) },

@@ -44,8 +44,16 @@ func (w *World) kill(node string) {
 		}
 		w.clients = nil
 	}
-	w.registry.Certify(m.incarnation)
+	w.registry.Certify(m.Incarnation())
 	w.start(node)
+}
+
+// Wipe loses all that the registry holds, as if its disk had been replaced. Nobody is told: each node finds out, writes
+// what its entities have changed, and joins anew under another incarnation; sessions stay.
+func (w *World) Wipe() {
+	w.t.Helper()
+	w.fault("wipe")
+	w.registry.Wipe()
 }
 
 // CrashActor ends an entity as a panic of the runtime would: what it had not flushed is lost, requests that it was

@@ -45,7 +45,7 @@ func (w *World) Blind(node string) {
 	w.t.Helper()
 	w.fault("blind %s", node)
 	w.blind = append(w.blind, node)
-	w.registry.Blind(w.member(node).incarnation, true)
+	w.registry.Blind(w.member(node).Incarnation(), true)
 }
 
 // Heal joins again what Partition has cut, lets every node see, and ends what goes wrong with the Store.
@@ -56,7 +56,7 @@ func (w *World) Heal() {
 		w.sever(c, false)
 	}
 	for _, node := range blind {
-		w.registry.Blind(w.nodes[node].incarnation, false)
+		w.registry.Blind(w.nodes[node].Incarnation(), false)
 	}
 	w.store.heal()
 	w.fault("healed")
@@ -68,9 +68,9 @@ func (w *World) sever(c cut, apart bool) {
 	a, b := w.nodes[c[0]], w.nodes[c[1]]
 	switch {
 	case c[0] == Registry:
-		w.registry.Cut(b.incarnation, apart)
+		w.registry.Cut(b.Incarnation(), apart)
 	case c[1] == Registry:
-		w.registry.Cut(a.incarnation, apart)
+		w.registry.Cut(a.Incarnation(), apart)
 	default:
 		w.network.Cut(a.address, b.address, apart)
 	}

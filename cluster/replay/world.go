@@ -66,9 +66,8 @@ var born = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 // A member is one life of one node.
 type member struct {
 	*node.Node
-	share       *share
-	incarnation uint64
-	address     string
+	share   *share
+	address string
 }
 
 // An Option changes a World before it begins.
@@ -153,12 +152,12 @@ func (w *World) toml() string {
 func (w *World) start(name string) {
 	w.t.Helper()
 	w.lives++
-	m := &member{share: &share{loop: w.loop}, incarnation: w.seed<<16 + w.lives,
-		address: fmt.Sprintf("%s#%d", name, w.lives)}
+	m := &member{share: &share{loop: w.loop}, address: fmt.Sprintf("%s#%d", name, w.lives)}
 	var err error
 	m.Node, err = node.Assemble(w.blueprint, w.config, name, node.Parts{
-		Incarnation: m.incarnation, Seed: w.seed, Draw: w.luck.Uint64, Clock: m.share, Scheduler: m.share,
-		Registry: w.registry.Node(), Carrier: w.network.Node(m.address), Database: statements{w.store},
+		Incarnation: w.seed<<16 + w.lives, Seed: w.seed, Draw: w.luck.Uint64, Clock: m.share, Scheduler: m.share,
+		Registry: func() (cluster.Registry, error) { return w.registry.Node(), nil },
+		Carrier:  w.network.Node(m.address), Database: statements{w.store},
 		Ground: ground(), Tables: w.tables, Tap: w.witness, Log: w.logger(name, m.share),
 	})
 	if err == nil {
@@ -181,7 +180,7 @@ var ground = sync.OnceValue(func() *actors.Ground { return actors.NewGround(slog
 // die ends a life at once.
 func (m *member) die() {
 	m.share.dead = true
-	m.Cluster.Close()
+	m.Close()
 	m.System.Abandon()
 }
 
@@ -217,7 +216,7 @@ func (w *World) awaitReady() {
 func (w *World) Owner(ref actors.Ref) string {
 	gate := w.member("gate-1")
 	at, _ := gate.System.Placement(ref.Kind)
-	return gate.Cluster.View().Owner(at.Role, actors.ShardOf(ref, at, gate.Cluster.Shards())).Name
+	return gate.Cluster().View().Owner(at.Role, actors.ShardOf(ref, at, gate.Cluster().Shards())).Name
 }
 
 // Now is the World's time.
