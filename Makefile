@@ -31,6 +31,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzWebSocket$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
 	$(FUZZ) FuzzFilesAreReadOrRefused$$ ./cluster/identity
+	$(FUZZ) FuzzImportMakesWhatCheckAcceptsOrSaysWhyNot$$ ./cluster/original
 	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
 
 chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kills of a real cluster's processes
