@@ -87,9 +87,9 @@ func (c *Config) CheckCertificates(now time.Time) error {
 			continue
 		}
 		proof, err := files.Read(c.Identity(n.Name), now)
-		if err == nil && !slices.Contains(proof.Hosts, n.linkHost()) {
-			err = fmt.Errorf("%s is for %s, and the node listens at %s", files.Cert, strings.Join(proof.Hosts, ", "),
-				n.linkHost())
+		if hosts := n.LinkHosts(); err == nil && len(hosts) > 0 && !slices.Contains(proof.Hosts, hosts[0]) {
+			err = fmt.Errorf("%s is for %s, and the node is called at %s", files.Cert, strings.Join(proof.Hosts, ", "),
+				hosts[0])
 		}
 		if err != nil {
 			problems = append(problems, c.unproved(n.Name, err))
@@ -101,15 +101,22 @@ func (c *Config) CheckCertificates(now time.Time) error {
 	return nil
 }
 
-// LinkHosts are the addresses and names at which a node is called: those that its certificate must be for.
-func (n NodeConfig) LinkHosts() []string { return []string{n.linkHost()} }
-
-func (n NodeConfig) linkHost() string {
-	host, _, _, err := splitAddress(n.Listen)
-	if ip := net.ParseIP(host); err == nil && ip != nil {
-		return ip.String()
+// LinkHosts are the addresses and names of a node that its certificate must be for: the first is where others call it.
+func (n NodeConfig) LinkHosts() []string {
+	var all []string
+	for _, a := range [...]string{n.Advertise, n.Listen} {
+		host, _, _, err := splitAddress(a)
+		if err != nil || isEverywhere(host) {
+			continue // not there, or nowhere in particular
+		}
+		if ip := net.ParseIP(host); ip != nil {
+			host = ip.String()
+		}
+		if !slices.Contains(all, host) {
+			all = append(all, host)
+		}
 	}
-	return host
+	return all
 }
 
 // anyCredential finds a certificate on this machine with which a tool may call etcd: a node's, or a client's. Nil if
@@ -149,9 +156,8 @@ func offLoopback(address string) bool {
 // registryAddress is where the embedded etcd is called: where others reach the registry's node.
 func registryAddress(tables []NodeConfig, port int) string {
 	for _, n := range tables {
-		host, _, _, err := splitAddress(n.Listen)
-		if n.Has(RoleRegistry) && err == nil && !isLoopback(host) && !isEverywhere(host) {
-			return net.JoinHostPort(host, strconv.Itoa(port))
+		if hosts := n.LinkHosts(); n.Has(RoleRegistry) && len(hosts) > 0 && !isLoopback(hosts[0]) {
+			return net.JoinHostPort(hosts[0], strconv.Itoa(port))
 		}
 	}
 	return loopback(port)
@@ -181,10 +187,10 @@ func (r *reading) checkTLS() {
 // checkOpen is about a node that the network reaches.
 func (r *reading) checkOpen(n NodeConfig, host string) {
 	switch {
-	case isEverywhere(host):
+	case isEverywhere(host) && n.Advertise == "":
 		r.wrong(r.at(n, "listen"), "node.%s.listen: %s is every address of the machine, and others are told one",
 			n.Table, n.Listen).
-			advise("write the address at which other nodes reach it, or 127.0.0.1")
+			advise("write the address at which other nodes reach it, here or as advertise; or 127.0.0.1")
 	case !r.config.TLS.On():
 		r.wrong(r.at(n, "listen"), "node.%s.listen: %s is open to the network, and nobody proves who he is", n.Table,
 			n.Listen).

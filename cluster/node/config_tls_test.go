@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,11 @@ func TestAClusterOverTwoHostsNeedsCertificatesAndThenIsFine(t *testing.T) {
 	}
 	if m := c.Moved(t.TempDir(), 20000); m.TLS.On() || m.Cluster.Etcd.Endpoints[0] != "127.0.0.1:20000" {
 		t.Errorf("beside itself, on the loopback, it has %+v and %v", m.TLS, m.Cluster.Etcd)
+	}
+	far := strings.Replace(twoHosts, `listen = "10.0.0.1:9410"`, `listen = "0.0.0.0:9410"
+advertise = "gate.arena:9410"`, 1)
+	if gate, _ := parse(t, far).Node("gate-1"); !slices.Equal(gate.LinkHosts(), []string{"gate.arena"}) {
+		t.Errorf("a gate that is called elsewhere than it listens has a certificate for %v", gate.LinkHosts())
 	}
 	plain := strings.Replace(twoHosts, "[tls]\nca ", "[tls]\n#", 1)
 	if _, err := Parse("x.toml", []byte(plain), noEnv, nil); err == nil {
@@ -113,7 +119,7 @@ func TestCertificatesThatAreHereAreCheckedAndThoseOfOtherHostsNeedNotBe(t *testi
 	for _, want := range []string{
 		"runtime.toml:5:8: node game-1 cannot prove who it is: ",
 		"game-1.pem is for firefly://arena/node/game-2, and should be for firefly://arena/node/game-1",
-		"game-2.pem is for 10.0.0.9, and the node listens at 10.0.0.2",
+		"game-2.pem is for 10.0.0.9, and the node is called at 10.0.0.2",
 		"registry-1.pem: its certificate has expired",
 	} {
 		if !strings.Contains(err.Error(), want) {
