@@ -106,12 +106,13 @@ func (f *fakeNode) Members() []node.Membership {
 	return all
 }
 
-// Drain has one shard less each time it is asked.
-func (f *fakeNode) Drain() (int, error) {
+// Drain has one shard less each time it is asked, and is done a while after the last.
+func (f *fakeNode) Drain() (node.Drained, error) {
 	if f.misbehave == "stuck" {
-		return 2, nil
+		return node.Drained{Shards: 2}, nil
 	}
-	return int(max(0, 3-f.drained.Add(1))), nil
+	asked := int(f.drained.Add(1))
+	return node.Drained{Shards: max(0, 3-asked), Done: asked > 4}, nil
 }
 
 func (f *fakeNode) Report() any   { return node.Report{Sessions: 1, Actors: 2, Messages: 3} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fireflyrt/firefly/cluster"
 	"github.com/fireflyrt/firefly/cluster/node"
 	"github.com/fireflyrt/firefly/gate/client"
 )
@@ -124,6 +126,22 @@ func still(t *testing.T, all []*caller) {
 	}
 }
 
+// condemn declares a node dead that lives: it ends itself, and not in order.
+func (p *place) condemn(name string) {
+	p.t.Helper()
+	before := p.pid(name)
+	for _, r := range p.running() {
+		if r.Name != name {
+			continue
+		}
+		o := node.RegistryOptions(p.config, slog.New(slog.DiscardHandler))
+		if err := cluster.Certify(p.t.Context(), o, r.Incarnation); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.another(name, before)
+}
+
 func TestNobodyIsDisconnectedWhenTheSupervisorIsKilled(t *testing.T) {
 	t.Parallel()
 	p := live(t)
@@ -151,6 +169,9 @@ func TestNobodyIsDisconnectedWhenTheSupervisorIsKilled(t *testing.T) {
 	dead := p.kill("game-1")
 	p.another("game-1", dead)
 	p.goOn(all, "after the death of an adopted node")
+	p.condemn("admin-1")
+	second.prints("admin-1      died (nobody saw how)")
+	p.goOn(all, "after an adopted node has ended itself")
 	dead = p.kill("registry-1")
 	p.another("registry-1", dead)
 	p.goOn(all, "after the death of the adopted registry")

@@ -40,30 +40,31 @@ func stopEach(ctx, rush context.Context, all []node.Running, drain bool, timeout
 	return errors.Join(errs...)
 }
 
-func askToDrain(ctx context.Context, r node.Running) (shards int, err error) {
+func askToDrain(ctx context.Context, r node.Running) (node.Drained, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	return r.Drain(ctx)
 }
 
-// awaitDrained waits until a node has no shards any more, and tells whenever there are fewer.
+// awaitDrained waits until a node has no shards any more and nobody sends anything to it, and tells whenever there are
+// fewer.
 func awaitDrained(ctx context.Context, r node.Running, timeout time.Duration, tell func(Event)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for last := -1; ; {
-		shards, err := askToDrain(ctx, r)
+		now, err := askToDrain(ctx, r)
 		switch {
 		case !r.Alive():
 			return fmt.Errorf("cli: %s ended before it was drained", r.Name)
 		case err != nil && ctx.Err() == nil:
 			return fmt.Errorf("cli: draining %s: %w", r.Name, err)
-		case err == nil && shards != last:
-			last = shards
-			tell(Event{At: time.Now(), What: "drain", Node: r.Name, PID: r.PID, Shards: &shards,
-				Text: fmt.Sprintf("drains, %d shards left", shards)})
-			if shards == 0 {
-				return nil
-			}
+		case err == nil && now.Shards != last:
+			last = now.Shards
+			tell(Event{At: time.Now(), What: "drain", Node: r.Name, PID: r.PID, Shards: &now.Shards,
+				Text: fmt.Sprintf("drains, %d shards left", now.Shards)})
+		}
+		if err == nil && now.Done {
+			return nil
 		}
 		if sleep(ctx, drainEvery) != nil {
 			return fmt.Errorf("cli: %s still had %d shards after %s", r.Name, last, timeout)

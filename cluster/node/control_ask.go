@@ -80,17 +80,17 @@ func (r Running) Members(ctx context.Context) ([]Membership, error) {
 	return all, nil
 }
 
-// Drain marks the node as draining, if it is not yet, and returns how many shards it still has.
-func (r Running) Drain(ctx context.Context) (shards int, err error) {
+// Drain lets the node hand its shards over, if it does not yet, and returns how far it is.
+func (r Running) Drain(ctx context.Context) (Drained, error) {
+	var now Drained
 	text, err := r.call(ctx, http.MethodPost, "/drain")
 	if err != nil {
-		return 0, err
+		return now, err
 	}
-	var now drained
 	if err := json.Unmarshal(text, &now); err != nil {
-		return 0, fmt.Errorf("node: reading how far the drain of %s is: %w", r.Name, err)
+		return now, fmt.Errorf("node: reading how far the drain of %s is: %w", r.Name, err)
 	}
-	return now.Shards, nil
+	return now, nil
 }
 
 // maxReport bounds what a node may answer, in bytes.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -109,12 +110,69 @@ func shardsOf(view *cluster.View, incarnation uint64) int {
 	return shards
 }
 
-func (c controlled) Drain() (shards int, err error) {
+// A drain is the newest try of a node to hand its shards over.
+type drain struct {
+	mu    sync.Mutex
+	of    uint64 // the incarnation
+	began bool
+	done  bool
+	err   error // of the try before, until it was told
+}
+
+// begin says whether a try is to begin, and why the one before was given up.
+func (d *drain) begin(of uint64) (isNew bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of != of { // what the one before had begun is over with it
+		d.of, d.began, d.done, d.err = of, false, false, nil
+	}
+	if err, d.err = d.err, nil; err != nil || d.began {
+		return false, err
+	}
+	d.began = true
+	return true, nil
+}
+
+// over takes in how a try went, unless that incarnation is.
+func (d *drain) over(of uint64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of != of {
+		return
+	}
+	d.done, d.began, d.err = err == nil, err == nil, err
+}
+
+func (d *drain) isDone() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.done
+}
+
+// handOver begins a drain of all that the cluster can hand over.
+func (c controlled) handOver(n *Node, of uint64) {
+	over := func(err error) { c.p.drain.over(of, err) }
+	mover, moves := any(n.Cluster()).(interface {
+		Drain(within time.Duration, done func(error))
+	})
+	if !moves {
+		over(nil) // to leave is all there is
+		return
+	}
+	mover.Drain(c.p.config.Cluster.DrainTimeout, over)
+}
+
+func (c controlled) Drain() (Drained, error) {
 	n := c.node()
 	if n == nil {
-		return 0, errStarting
+		return Drained{}, errStarting
 	}
-	return shardsOf(n.Cluster().View(), n.Incarnation()), nil
+	of := n.Incarnation()
+	isNew, err := c.p.drain.begin(of)
+	if isNew {
+		c.handOver(n, of)
+	}
+	return Drained{shardsOf(n.Cluster().View(), of), c.p.drain.isDone()}, err
 }
 
 func (c controlled) Record() error {

@@ -18,9 +18,10 @@ type Controlled interface {
 	Report() any
 	// Members lists who is in the cluster as this node sees it, in the order of their names.
 	Members() []Membership
-	// Drain marks the node as draining, which lets others take its shards over, and returns how many it still has. It
-	// does not wait. Further calls say how far it has come.
-	Drain() (shards int, err error)
+	// Drain marks the node as draining, which lets others take its shards over, and says how far that is. It does not
+	// wait; further calls say how far it has come. The error is why the last try was given up: the next call tries
+	// again.
+	Drain() (Drained, error)
 	// Record makes the node follow the rules of recording as their file has them now.
 	Record() error
 	// Take writes what the flight recorder has of an actor to a file and returns its path; "" if the actor is not here.
@@ -55,9 +56,10 @@ type Membership struct {
 	Shards      int      `json:"shards"` // of all its roles
 }
 
-// drained says how far a drain has come.
-type drained struct {
-	Shards int `json:"shards"`
+// Drained is how far a node has come that hands its shards over.
+type Drained struct {
+	Shards int  `json:"shards"` // that are left
+	Done   bool `json:"done"`   // nobody sends anything to it any more: to stop it loses nothing
 }
 
 // controlHandler serves what the node itself answers.
@@ -71,8 +73,8 @@ func controlHandler(n Controlled) *http.ServeMux {
 	mux.HandleFunc("GET /report", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Report(), nil) })
 	mux.HandleFunc("GET /members", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Members(), nil) })
 	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, _ *http.Request) {
-		shards, err := n.Drain()
-		answer(w, drained{shards}, err)
+		now, err := n.Drain()
+		answer(w, now, err)
 	})
 	mux.HandleFunc("POST /record", func(w http.ResponseWriter, _ *http.Request) {
 		if err := n.Record(); err != nil {

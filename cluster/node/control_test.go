@@ -28,7 +28,7 @@ func (n *tame) Stop()         { n.stopped.Add(1) }
 func (n *tame) Members() []Membership {
 	return []Membership{{Name: "game-1", Incarnation: 7, Roles: []string{"game"}, Shards: 256}}
 }
-func (n *tame) Drain() (int, error) { return 7, n.notReady }
+func (n *tame) Drain() (Drained, error) { return Drained{Shards: 7}, n.notReady }
 func (n *tame) Take(_ context.Context, ref actors.Ref) (string, error) {
 	return "/" + ref.String(), n.notReady
 }
@@ -87,8 +87,8 @@ func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
 	if there, err := r.Members(ctx); err != nil || len(there) != 1 || there[0].Shards != 256 {
 		t.Errorf("members: %+v, %v", there, err)
 	}
-	if left, err := r.Drain(ctx); err != nil || left != 7 {
-		t.Errorf("drain: %d, %v", left, err)
+	if left, err := r.Drain(ctx); err != nil || left != (Drained{Shards: 7}) {
+		t.Errorf("drain: %+v, %v", left, err)
 	}
 	if err := r.Stop(ctx); err != nil || n.stopped.Load() != 1 {
 		t.Errorf("stop: %v, %d times", err, n.stopped.Load())

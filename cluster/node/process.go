@@ -70,6 +70,7 @@ type process struct {
 	sockets  *gate.Server
 	ends     []func(ctx context.Context) error // what has come up, in order
 	began    atomic.Bool                       // node is there
+	drain    drain
 
 	mu        sync.Mutex
 	condemned error
