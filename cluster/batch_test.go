@@ -10,47 +10,125 @@ import (
 )
 
 func TestABatchSurvivesItsHeader(t *testing.T) {
-	h := batch{from: 1, to: 1 << 63, stream: 3, seq: 4, ackStream: 5, ack: 6, gap: true, name: "game-1"}
-	b := append(h.appendHead(nil), "envelopes"...)
-	h.envelopes = []byte("envelopes")
+	h := batch{from: 1, to: 1 << 63, stream: 3, seq: 4, ackStream: 5, ack: 6, settled: 7, gap: true, ask: true,
+		name: "game-1"}
+	b := append(h.appendHead(nil), "items"...)
+	h.items = []byte("items")
 	got, err := readBatch(b)
 	if err != nil || !reflect.DeepEqual(got, h) {
 		t.Fatalf("read %+v, %v", got, err)
 	}
-	stamp(b, 7, 8, 9)
-	if got, _ = readBatch(b); got.seq != 7 || got.ackStream != 8 || got.ack != 9 || got.name != "game-1" {
+	stamp(b, 7, position{8, 9, 10})
+	got, _ = readBatch(b)
+	if got.seq != 7 || got.ackStream != 8 || got.ack != 9 || got.settled != 10 || got.name != "game-1" {
 		t.Errorf("after the stamp it reads %+v", got)
 	}
 }
 
 func FuzzBadBatchesAreErrorsAndNothingElse(f *testing.F) {
 	h := batch{from: 1, to: 2, stream: 3, seq: 4, name: "game-1"}
-	f.Add(oneWay("ann", 1).Append(h.appendHead(nil)))
+	for _, i := range someItems() {
+		f.Add(i.append(h.appendHead(nil)))
+	}
 	f.Add([]byte{batchVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := readBatch(b)
 		if err != nil {
 			return
 		}
-		for rest := h.envelopes; len(rest) > 0; {
-			_, next, err := actors.ReadEnvelope(rest)
+		for rest := h.items; len(rest) > 0; {
+			i, next, err := readItem(rest)
 			if err != nil {
 				return
 			}
 			if len(next) >= len(rest) {
-				t.Fatal("an envelope of no length")
+				t.Fatal("an item of no length")
+			}
+			if again, _, err := readItem(i.append(nil)); err != nil || !reflect.DeepEqual(i, again) {
+				t.Fatalf("%+v became %+v (%v)", i, again, err)
 			}
 			rest = next
 		}
 	})
 }
 
+// someItems are one of each tag.
+func someItems() []item {
+	of := actors.Tenure{Role: "game", Shard: 3, Epoch: 7}
+	way := passage{of: of, intent: 12, attempt: 2}
+	return []item{{tag: tagEnvelope, e: oneWay("ann", 1)}, {tag: tagPassed, number: 300, e: oneWay("ann", 2)},
+		{tag: tagDone, number: 300},
+		{tag: tagMarker, marker: &marker{to: of, next: 9, member: 1 << 63}},
+		{tag: tagPassedEnd, marker: &marker{to: of, next: 8, member: 5}},
+		{tag: tagChunk, chunk: &chunk{passage: way, total: 9, offset: 4, bytes: []byte("state")}},
+		{tag: tagVerdict, verdict: &verdict{passage: way, refusal: "no"}}}
+}
+
+func TestEveryItemSurvivesTheLink(t *testing.T) {
+	var b []byte
+	for _, i := range someItems() {
+		b = i.append(b)
+	}
+	for n, want := range someItems() {
+		got, rest, err := readItem(b)
+		if err != nil || got.tag != want.tag || !reflect.DeepEqual(got.marker, want.marker) ||
+			!reflect.DeepEqual(got.chunk, want.chunk) || !reflect.DeepEqual(got.verdict, want.verdict) ||
+			(got.e == nil) != (want.e == nil) || got.number != want.number {
+			t.Fatalf("item %d became %+v (%v)", n, got, err)
+		}
+		for cut := range len(b) - len(rest) {
+			if _, _, err := readItem(b[:cut]); err == nil {
+				t.Fatalf("item %d was read from its first %d bytes", n, cut)
+			}
+		}
+		b = rest
+	}
+	if _, _, err := readItem([]byte{77}); err == nil {
+		t.Error("an unknown tag was read")
+	}
+}
+
+func TestABatchIsSettledWhenAllThatWasKeptOfItIs(t *testing.T) {
+	var in inbound
+	pings := 0
+	in.book.news = func() { pings++ }
+	in.admit(&batch{stream: 1, seq: 1})
+	if at := in.position(); at.arrived != 1 || at.settled != 0 {
+		t.Fatalf("while it is delivered it stands at %+v", at)
+	}
+	one := origin{book: &in.book, seq: 1}
+	a, b := one.keep(), one.keep()
+	in.delivered.Store(1)
+	in.admit(&batch{stream: 1, seq: 2})
+	two := origin{book: &in.book, seq: 2}
+	c := two.keep()
+	in.delivered.Store(2)
+	c.settle()
+	a.settle()
+	if at := in.position(); at.arrived != 2 || at.settled != 0 || pings != 0 {
+		t.Fatalf("with one of the first kept it stands at %+v", at)
+	}
+	b.settle()
+	if at := in.position(); at.settled != 2 || pings != 1 {
+		t.Fatalf("it stands at %+v after %d pings", at, pings)
+	}
+	var own ledger
+	x, y := own.keep(), own.keep()
+	y.settle()
+	if own.settled(own.newest()) != 0 {
+		t.Error("the second settles the first")
+	}
+	if x.settle(); own.settled(own.newest()) != 2 {
+		t.Error("both are settled, but not by the ledger")
+	}
+}
+
 func TestTheSendingHalfKeepsWhatIsNotAcknowledged(t *testing.T) {
 	now := time.Unix(100, 0)
 	o := outbound{limit: 1 << 20, head: batch{name: "a"}}
 	for i := range 5 {
-		o.append(oneWay("ann", i))
-		o.seal(0, 0, now)
+		o.append(&item{tag: tagEnvelope, e: oneWay("ann", i)})
+		o.seal(position{}, now)
 	}
 	if due := o.take(); len(due) != 5 || due[4].seq != 5 || len(o.take()) != 0 {
 		t.Fatalf("due were %d", len(due))
@@ -105,7 +183,7 @@ func TestQuestionsAreForgottenWhenAnsweredOrTooOld(t *testing.T) {
 	ask := func(n uint64, within time.Duration) *actors.Envelope {
 		e := &actors.Envelope{Type: actors.Message, From: from, Request: n, Body: []byte("x"),
 			Deadline: now.Add(within).UnixNano()}
-		q.add(e, now)
+		q.add(e, 1, now)
 		return e
 	}
 	ask(1, time.Second)
@@ -128,13 +206,13 @@ func TestQuestionsAreForgottenWhenAnsweredOrTooOld(t *testing.T) {
 func TestABatchIsReadWithoutCopyingItsBodies(t *testing.T) {
 	e := &actors.Envelope{Type: actors.Message, To: actors.NodeKind.Ref("a"), Body: bytes.Repeat([]byte("x"), 1000)}
 	h := batch{name: "a", seq: 1}
-	b := e.Append(h.appendHead(nil))
+	b := (&item{tag: tagEnvelope, e: e}).append(h.appendHead(nil))
 	got, err := readBatch(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, _, err := actors.ReadEnvelope(got.envelopes)
-	if err != nil || &back.Body[0] != &b[len(b)-1000] {
+	back, _, err := readItem(got.items)
+	if err != nil || &back.e.Body[0] != &b[len(b)-1000] {
 		t.Errorf("the body was copied (%v)", err)
 	}
 }

@@ -36,6 +36,10 @@ const (
 	DefaultOutbound  = 8 << 20 // bytes per peer
 	DefaultQuestions = 1 << 16 // open requests per peer
 	DefaultParking   = 10_000  // envelopes per role
+	DefaultHeld      = 20_000  // envelopes that wait while shards move
+	DefaultHeldBytes = 64 << 20
+	DefaultTenures   = 4096     // shards that are being moved, or were and are not forgotten
+	DefaultStaged    = 64 << 20 // bytes of states that wait for their transaction
 )
 
 // Options is what a Cluster is made of. Zero limits mean the defaults.
@@ -53,6 +57,10 @@ type Options struct {
 	Outbound  int           // bytes per peer that wait or are unacknowledged; above it OVERLOADED
 	Questions int           // requests per peer that may be open; above it OVERLOADED
 	Parking   int           // envelopes per role that wait for an owner; above it OVERLOADED
+	Held      int           // envelopes that wait while shards move; above it OVERLOADED
+	HeldBytes int           // of their bodies; above it OVERLOADED
+	Tenures   int           // that are moved or not forgotten; above it no move begins
+	Staged    int           // bytes of states that wait here; above it a move is put off
 	// Condemned is called once if this incarnation finds its own death certificate: the process must end. May be nil.
 	Condemned func()
 	// Reborn is called once if the registry has forgotten this cluster, or has another generation: nothing is known of
@@ -68,6 +76,8 @@ func (o *Options) complete() error {
 	o.Outbound = cmp.Or(o.Outbound, DefaultOutbound)
 	o.Questions = cmp.Or(o.Questions, DefaultQuestions)
 	o.Parking = cmp.Or(o.Parking, DefaultParking)
+	o.Held, o.HeldBytes = cmp.Or(o.Held, DefaultHeld), cmp.Or(o.HeldBytes, DefaultHeldBytes)
+	o.Tenures, o.Staged = cmp.Or(o.Tenures, DefaultTenures), cmp.Or(o.Staged, DefaultStaged)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -82,7 +92,8 @@ func (o *Options) complete() error {
 		{o.Lease < time.Second, "a lease lasts a second at least"},
 		{o.Registry == nil || o.Carrier == nil, "a registry and a carrier are needed"},
 		{o.Clock == nil || o.Scheduler == nil || o.Draw == nil, "a clock, a scheduler and luck are needed"},
-		{min(o.Shards, o.Outbound, o.Questions, o.Parking) < 0, "limits are not negative"},
+		{min(o.Shards, o.Outbound, o.Questions, o.Parking, o.Held, o.HeldBytes, o.Tenures, o.Staged) < 0,
+			"limits are not negative"},
 	} {
 		if w.is {
 			wrong = append(wrong, errors.New("cluster: options: "+w.text))
@@ -105,6 +116,8 @@ type Cluster struct {
 	self      Member
 	began     time.Time
 	local     Local
+	mover     Mover // local, if it can move actors; else nil
+	tenancy   *tenancy
 	picture   atomic.Pointer[picture]
 	until     atomic.Int64 // time of the cluster's own, in ns, until which the lease surely runs
 	closed    atomic.Bool
@@ -124,6 +137,7 @@ type Cluster struct {
 	onHeld      []func()
 	lapsed      bool
 	condemned   bool // or forgotten by the registry
+	mourned     []loss
 	stopTick    func() bool
 }
 
@@ -136,7 +150,8 @@ func New(o Options) (*Cluster, error) {
 		lapsed: true}
 	c.coordinator = coordinator{me: o.Self.Incarnation, shards: o.Shards, lease: o.Lease, expected: o.Expected,
 		draw: o.Draw}
-	c.picture.Store(&picture{view: c.record.view()})
+	c.tenancy = newTenancy(c)
+	c.picture.Store(&picture{view: c.record.view(), joined: map[uint64]int64{}})
 	return c, nil
 }
 
@@ -155,7 +170,10 @@ func (c *Cluster) OnHeld(fn func()) { c.onHeld = append(c.onHeld, fn) }
 
 // Serve gives the cluster the actors of this node before Start does: from then on Route may be called, and what is for
 // shards waits for an owner.
-func (c *Cluster) Serve(l Local) { c.local = l }
+func (c *Cluster) Serve(l Local) {
+	c.local = l
+	c.mover, c.self.Moves = l.(Mover)
+}
 
 // Start listens, joins and begins to route. It blocks until the node is registered, as long as ctx lives. After an
 // error the cluster is closed.
@@ -257,6 +275,9 @@ func (c *Cluster) Connected(address string) {
 		}
 	}
 }
+
+// settling is called when something that this node sent, or that waited here, has settled.
+func (c *Cluster) settling() { c.tenancy.settling() }
 
 // parking is where envelopes for shards of a role wait.
 func (c *Cluster) parking(role string) *parking {

@@ -119,6 +119,24 @@ func (n *memoryNode) expire(at time.Time) {
 	y.publish()
 }
 
+// Drain marks the member, as Registry says.
+func (n *memoryNode) Drain(done func(error)) {
+	y := n.shared
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	err := errCutOff
+	if !n.cut {
+		err, n.member.Draining = nil, true
+		if y.registered(n.member.Incarnation) {
+			at := slices.IndexFunc(y.members, func(m Member) bool { return m.Incarnation == n.member.Incarnation })
+			y.members = slices.Clone(y.members)
+			y.members[at].Draining = true
+			y.publish()
+		}
+	}
+	y.scheduler.Run(func() { done(err) })
+}
+
 // Assign writes an assignment, as Registry says.
 func (n *memoryNode) Assign(d Decree, done func(error)) {
 	y := n.shared

@@ -18,7 +18,8 @@ const (
 	repeatAtMost = 100 * time.Millisecond // how often a gap may make us send again
 )
 
-// outbound is the sending half of a stream: envelopes become batches, batches are kept until they are acknowledged.
+// outbound is the sending half of a stream: items become batches, batches are kept until they are acknowledged. What
+// was passed on for others is remembered until it is settled, which may be later.
 //
 // Everything between unsent and acknowledged stands in queue, in order. A cursor says how much of it was handed to the
 // carrier; to send again is to put the cursor back.
@@ -38,6 +39,15 @@ type outbound struct {
 	oneWay   int           // envelopes in open and queue together that nobody would miss an answer to
 	inOpen   int           // of them in open
 	resent   uint64
+	settled  uint64            // how far the peer has settled the stream
+	passed   map[uint64]passed // envelopes passed on and not confirmed, by the numbers they were given
+	passes   uint64            // the newest such number
+}
+
+// passed is an envelope that this node passed on for somebody else.
+type passed struct {
+	receipt *receipt
+	stub    *actors.Envelope // of a request: without its body; else nil
 }
 
 // sealed is a batch that got its place in the stream. Its bytes never change again: the carrier may still be reading
@@ -48,30 +58,38 @@ type sealed struct {
 	oneWay int
 }
 
-// append adds an envelope, or says that there is no room. The caller holds mu.
-func (o *outbound) append(e *actors.Envelope) bool {
+// append adds an item, or says that there is no room. The caller holds mu.
+func (o *outbound) append(i *item) bool {
 	if o.bytes >= o.limit {
 		return false
 	}
+	o.add(i)
+	return true
+}
+
+// add adds an item whatever room there is. The caller holds mu.
+func (o *outbound) add(i *item) {
 	if len(o.open) == 0 {
 		o.open = o.head.appendHead(make([]byte, 0, 4<<10))
 		o.bytes += len(o.open)
 	}
 	before := len(o.open)
-	o.open = e.Append(o.open)
+	o.open = i.append(o.open)
 	o.bytes += len(o.open) - before
-	if !isRequest(e) {
+	if i.e != nil && !isRequest(i.e) {
 		o.oneWay++
 		o.inOpen++
 	}
-	return true
 }
+
+// next is the seq of the batch that is added to. The caller holds mu.
+func (o *outbound) next() uint64 { return o.seq + 1 }
 
 // full reports whether the open batch must be sealed before anything is added. The caller holds mu.
 func (o *outbound) full() bool { return len(o.open) >= batchSize }
 
 // seal gives the open batch its place. The caller holds mu.
-func (o *outbound) seal(ackStream, ack uint64, now time.Time) {
+func (o *outbound) seal(at position, now time.Time) {
 	if len(o.open) == 0 {
 		return
 	}
@@ -79,7 +97,7 @@ func (o *outbound) seal(ackStream, ack uint64, now time.Time) {
 		o.progress, o.pause = now, resendFirst
 	}
 	o.seq++
-	stamp(o.open, o.seq, ackStream, ack)
+	stamp(o.open, o.seq, at)
 	o.queue = append(o.queue, sealed{seq: o.seq, bytes: o.open, oneWay: o.inOpen})
 	o.open, o.inOpen = nil, 0
 }
@@ -106,6 +124,16 @@ func (o *outbound) acknowledge(ack uint64, now time.Time) {
 	o.queue = o.queue[n:]
 	o.cursor = max(o.cursor-n, 0)
 	o.progress, o.pause = now, resendFirst
+}
+
+// settle notes how far the peer has settled the stream, and reports whether that is further than before. Numbers that
+// were never sent are ignored. The caller holds mu.
+func (o *outbound) settle(upTo uint64) bool {
+	if upTo <= o.settled || upTo > o.seq {
+		return false
+	}
+	o.settled = upTo
+	return true
 }
 
 // rewind makes everything unacknowledged due again. The caller holds mu.

@@ -21,10 +21,10 @@ type parking struct {
 }
 
 type parked struct {
-	e     *actors.Envelope
-	shard int
-	epoch uint64 // wait for this epoch of the shard or a later one
-	until int64  // Unix nanoseconds
+	e       *actors.Envelope
+	shard   int
+	receipt *receipt // whoever moves a shard waits until what its actors sent has gone
+	until   int64    // Unix nanoseconds
 }
 
 func newParking(shards, limit int) *parking {
@@ -35,21 +35,21 @@ func newParking(shards, limit int) *parking {
 func (k *parking) occupied(shard int) bool { return k.busy[shard].Load() > 0 }
 
 // add lets an envelope wait. current is asked, under the lock, whether the reason to wait is still the newest news.
-func (k *parking) add(e *actors.Envelope, shard int, epoch uint64, now time.Time, current func() bool) verdict {
-	until := e.Deadline
-	if until == 0 {
-		until = now.Add(parkFor).UnixNano()
+func (k *parking) add(p parked, now time.Time, current func() bool) fate {
+	p.until = p.e.Deadline
+	if p.until == 0 {
+		p.until = now.Add(parkFor).UnixNano()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !current() && !k.occupied(shard) {
+	if !current() && !k.occupied(p.shard) {
 		return stale
 	}
 	if len(k.waiting) >= k.limit {
 		return full
 	}
-	k.waiting = append(k.waiting, parked{e, shard, epoch, until})
-	k.busy[shard].Add(1)
+	k.waiting = append(k.waiting, p)
+	k.busy[p.shard].Add(1)
 	return sent
 }
 

@@ -30,6 +30,7 @@ type peer struct {
 	heard  atomic.Int64  // nanoseconds of the cluster's time when a batch last came
 	down   atomic.Bool   // nothing came for a while
 	talks  atomic.Bool   // a ping is under way or scheduled
+	asks   atomic.Bool   // the next ping asks for one in return
 	owing  atomic.Bool   // an acknowledgement is scheduled
 	gone   time.Time     // since when it stands in no view; zero while it does. Guarded by the cluster's turn
 	reset  time.Time     // when its connection was last given up. Guarded by the cluster's turn
@@ -39,25 +40,28 @@ type peer struct {
 func newPeer(c *Cluster, m Member, now time.Time) *peer {
 	p := &peer{member: m, c: c}
 	p.out.limit = c.o.Outbound
+	p.in.book.news = p.ping // whoever moves something waits for it
 	p.out.head = batch{from: c.self.Incarnation, to: m.Incarnation, stream: uint64(now.UnixNano()),
 		name: c.self.Name}
 	p.heard.Store(c.elapsed(now))
 	return p
 }
 
-// verdict is what became of an envelope that was to be sent.
-type verdict uint8
+// fate is what became of an envelope that was to be sent.
+type fate uint8
 
 const (
-	sent   verdict = iota
-	stale          // the cluster has changed: look the owner up again
-	full           // no room
-	silent         // nobody waits for an answer from somebody who says nothing
+	sent    fate = iota
+	stale        // the cluster has changed: look the owner up again
+	full         // no room
+	silent       // nobody waits for an answer from somebody who says nothing
+	astray       // the tenure it is for is forgotten
+	foreign      // the tenure it is for is another's
 )
 
 // send appends an envelope to the stream, if seen is still how the cluster looks: looking the owner up and appending
 // are one step, so that a change of owners divides each stream into a before and an after.
-func (p *peer) send(e *actors.Envelope, seen *picture) verdict {
+func (p *peer) send(e *actors.Envelope, seen *picture) fate {
 	request := isRequest(e)
 	p.out.mu.Lock()
 	if p.c.picture.Load() != seen {
@@ -75,26 +79,30 @@ func (p *peer) send(e *actors.Envelope, seen *picture) verdict {
 	if p.out.full() {
 		p.sealOpen()
 	}
-	if !p.out.append(e) {
+	if !p.out.append(&item{tag: tagEnvelope, e: e}) {
 		p.out.mu.Unlock()
 		return full
 	}
 	if request {
-		p.asked.add(e, p.c.o.Clock.Now())
+		p.asked.add(e, p.out.next(), p.c.o.Clock.Now())
 	}
-	wake := !p.out.flushing
+	p.wake(p.gather)
+	return sent
+}
+
+// wake unlocks out.mu and lets what was added leave, by gather or flush.
+func (p *peer) wake(by func()) {
+	asleep := !p.out.flushing
 	p.out.flushing = true
 	p.out.mu.Unlock()
-	if wake {
-		p.c.o.Scheduler.Run(p.gather)
+	if asleep {
+		p.c.o.Scheduler.Run(by)
 	}
-	return sent
 }
 
 // sealOpen gives the open batch its place in the stream. The caller holds out.mu.
 func (p *peer) sealOpen() {
-	at := p.in.position()
-	p.out.seal(at.stream, at.arrived, p.c.o.Clock.Now())
+	p.out.seal(p.in.position(), p.c.o.Clock.Now())
 	p.in.owed.Store(0)
 }
 
@@ -128,12 +136,7 @@ func (p *peer) flush() {
 func (p *peer) again() {
 	p.out.mu.Lock()
 	p.out.rewind(p.c.o.Clock.Now())
-	wake := !p.out.flushing
-	p.out.flushing = true
-	p.out.mu.Unlock()
-	if wake {
-		p.c.o.Scheduler.Run(p.flush)
-	}
+	p.wake(p.flush)
 }
 
 // ping tells the peer that this node lives and how far it has received. It never blocks.
@@ -143,10 +146,10 @@ func (p *peer) ping() {
 	}
 	p.c.o.Scheduler.Run(func() {
 		p.talks.Store(false)
-		at := p.in.position()
 		p.in.owed.Store(0)
-		h := p.out.head // never changes
-		h.ackStream, h.ack, h.gap = at.stream, at.arrived, p.in.gap.Load()
+		at, h := p.in.position(), p.out.head // the head never changes
+		h.ackStream, h.ack, h.settled, h.gap = at.stream, at.arrived, at.settled, p.in.gap.Load()
+		h.ask = p.asks.Swap(false)
 		p.c.carry(p.member.Link, h.appendHead(make([]byte, 0, headSize+len(h.name))))
 	})
 }
@@ -161,12 +164,13 @@ func (p *peer) receive(h *batch) error {
 	defer p.in.mu.Unlock()
 	gap := p.in.gap.Load()
 	if p.in.admit(h) {
-		if err := p.deliver(h.envelopes); err != nil {
+		if err := p.deliver(h); err != nil {
 			return err
 		}
+		p.in.delivered.Store(h.seq)
 	}
 	switch {
-	case p.in.gap.Load() && !gap, p.in.owed.Load() >= ackBytes:
+	case p.in.gap.Load() && !gap, p.in.owed.Load() >= ackBytes, h.ask:
 		p.ping()
 	case p.in.owed.Load() > 0:
 		p.owe()
@@ -174,17 +178,25 @@ func (p *peer) receive(h *batch) error {
 	return nil
 }
 
-// acknowledged takes note of what the peer says it has.
+// acknowledged takes note of what the peer says it has, and what of it is settled.
 func (p *peer) acknowledged(h *batch, now time.Time) {
+	if p.note(h, now) {
+		p.c.settling()
+	}
+}
+
+// note reports whether more is settled than before.
+func (p *peer) note(h *batch, now time.Time) (further bool) {
 	p.out.mu.Lock()
 	defer p.out.mu.Unlock()
 	switch h.ackStream {
 	case p.out.head.stream:
 		p.out.acknowledge(h.ack, now)
+		further = p.out.settle(h.settled)
 	case 0: // it has taken nothing yet: it may not have known me when I began
 		h.gap = true
 	default:
-		return
+		return false
 	}
 	if h.gap && p.out.cursor > 0 && now.Sub(p.out.rewound) >= repeatAtMost {
 		p.out.rewind(now)
@@ -193,21 +205,31 @@ func (p *peer) acknowledged(h *batch, now time.Time) {
 			p.c.o.Scheduler.Run(p.flush)
 		}
 	}
+	return further
 }
 
-// deliver hands the envelopes of a batch on, one after another.
-func (p *peer) deliver(b []byte) error {
-	for len(b) > 0 {
-		e, rest, err := actors.ReadEnvelope(b)
+// deliver hands the items of a batch on, one after another.
+func (p *peer) deliver(h *batch) error {
+	from := origin{member: p.member.Incarnation, book: &p.in.book, seq: h.seq}
+	for b := h.items; len(b) > 0; {
+		i, rest, err := readItem(b)
 		if err != nil {
 			return fmt.Errorf("%w from %s: %w", errMalformed, p.member.Name, err)
 		}
-		if e.Type != actors.Message {
-			p.out.mu.Lock()
-			p.asked.close(e)
-			p.out.mu.Unlock()
+		if i.e != nil && i.e.Type != actors.Message {
+			p.c.answered(p, i.e)
 		}
-		p.c.arrive(e)
+		switch i.tag {
+		case tagPassed:
+			passed := origin{member: p.member.Incarnation, passer: p, number: i.number}
+			if p.c.arrive(&i, &passed); passed.receipt == nil {
+				p.add(&item{tag: tagDone, number: i.number})
+			}
+		case tagDone:
+			p.confirmed(i.number)
+		default:
+			p.c.arrive(&i, &from)
+		}
 		b = rest
 	}
 	return nil
@@ -245,16 +267,6 @@ func (p *peer) tend(now time.Time) {
 		p.again()
 	}
 	p.ping()
-}
-
-// leave answers every open request for a peer that is gone: nobody knows whether it was handled.
-func (p *peer) leave() {
-	p.out.mu.Lock()
-	open := p.asked.takeAll()
-	p.out.mu.Unlock()
-	for _, e := range open {
-		p.c.refuse(e, actors.Unavailable, "node %s is gone; whether it was handled is unknown", p.member.Name)
-	}
 }
 
 // forget throws away what was not acknowledged: the incarnation will not come back.

@@ -16,6 +16,7 @@ type picture struct {
 	known  map[uint64]*peer    // and those whose record is missing, but may come back
 	byName map[string]*peer    // of peers
 	byRole map[string][]string // names of members, in order
+	joined map[uint64]int64    // Since of this node and of the known
 }
 
 // reaches reports whether an owner is this node or a member.
@@ -37,12 +38,16 @@ func (c *Cluster) Changed(r *Record) {
 	}
 	old, now := c.picture.Load(), c.o.Clock.Now()
 	next := c.paint(old, r, now)
-	c.picture.Store(next)
+	c.tenancy.show(next)
+	c.mark(old, next)
 	c.settle(r)
+	c.tenancy.judge(r, next.view)
 	c.tell(old.view, next.view) // gates say who is bound, before they send again what the dead were asked
 	c.part(old, next, now)
+	c.tenancy.start(next)
 	c.unpark()
 	c.coordinate(now)
+	c.tenancy.begin(now)
 }
 
 // Renewed says how long this node may act, as Witness says.
@@ -95,18 +100,23 @@ func (c *Cluster) tick() {
 		current.peers[incarnation].tend(now)
 	}
 	c.unpark()
+	c.tenancy.look()
+	c.mourn(now)
 	c.coordinate(now)
+	c.tenancy.begin(now)
 	c.stopTick = c.o.Clock.AfterFunc(pingEvery, c.tick)
 }
 
 // paint makes the picture of a record. The caller holds the turn.
 func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 	next := &picture{view: r.view(), peers: map[uint64]*peer{}, known: map[uint64]*peer{},
-		byName: map[string]*peer{}, byRole: map[string][]string{}}
+		byName: map[string]*peer{}, byRole: map[string][]string{}, joined: map[uint64]int64{}}
+	next.joined[c.self.Incarnation] = old.joined[c.self.Incarnation]
 	for _, m := range next.view.Members {
 		for _, role := range m.Roles {
 			next.byRole[role] = append(next.byRole[role], m.Name)
 		}
+		next.joined[m.Incarnation] = m.Since
 		if m.Incarnation == c.self.Incarnation {
 			continue
 		}
@@ -123,7 +133,7 @@ func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 		replaced := r.Dead[incarnation] || next.byName[p.member.Name] != nil
 		tired := !p.gone.IsZero() && now.Sub(p.gone) >= absentFor
 		if next.peers[incarnation] == nil && !replaced && !tired {
-			next.known[incarnation] = p
+			next.known[incarnation], next.joined[incarnation] = p, old.joined[incarnation]
 		}
 	}
 	return next
@@ -137,10 +147,12 @@ func (c *Cluster) part(old, next *picture, now time.Time) {
 		switch {
 		case next.peers[incarnation] != nil:
 		case next.known[incarnation] == nil:
+			c.bewail(p, old, now)
 			p.forget()
 			c.disconnect(next, p.member.Link)
 		case p.gone.IsZero():
 			p.gone = now
+			c.bewail(p, old, now)
 			p.leave()
 		}
 	}

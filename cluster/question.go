@@ -12,8 +12,14 @@ const questionFor = 5 * time.Second
 // questions remembers the requests that went to one peer and were not answered by it, so that they can be answered
 // for it when it is gone. It is bounded by its owner, and forgets what is past its deadline: nobody waits for that.
 type questions struct {
-	open  map[asked]*actors.Envelope
+	open  map[asked]question
 	order []asked // as they were sent; also holds some that are closed
+}
+
+// A question is one open request.
+type question struct {
+	*actors.Envelope        // without its body
+	seq              uint64 // of the batch that it went in, of the stream to the peer
 }
 
 // asked names a request: who gets the answer, under which id, and which attempt it is.
@@ -34,27 +40,48 @@ func asker(e *actors.Envelope) actors.Ref {
 	return e.From
 }
 
-// add remembers a request, without its body.
-func (q *questions) add(e *actors.Envelope, now time.Time) {
-	if q.open == nil {
-		q.open = map[asked]*actors.Envelope{}
-	}
+// stubOf is a request without its body.
+func stubOf(e *actors.Envelope) *actors.Envelope {
 	stub := *e
 	stub.Body, stub.Fan = nil, nil
+	return &stub
+}
+
+// add remembers a request that goes in this batch.
+func (q *questions) add(e *actors.Envelope, seq uint64, now time.Time) {
+	if q.open == nil {
+		q.open = map[asked]question{}
+	}
+	stub := stubOf(e)
 	if stub.Deadline == 0 {
 		stub.Deadline = now.Add(questionFor).UnixNano()
 	}
 	key := asked{asker(e), e.Request, e.Attempt}
-	q.open[key] = &stub
+	q.open[key] = question{stub, seq}
 	q.order = append(q.order, key)
 	if len(q.order) > 2*len(q.open)+64 {
 		q.compact()
 	}
 }
 
-// close forgets a request that an answer came for.
-func (q *questions) close(answer *actors.Envelope) {
-	delete(q.open, asked{answer.To, answer.Request, answer.Attempt})
+// close forgets a request that an answer came for, and reports whether it was here.
+func (q *questions) close(answer *actors.Envelope) bool {
+	key := asked{answer.To, answer.Request, answer.Attempt}
+	_, here := q.open[key]
+	delete(q.open, key)
+	return here
+}
+
+// takeIf returns the open requests that are so, in the order they were sent, and forgets them.
+func (q *questions) takeIf(is func(question) bool) []question {
+	var all []question
+	for _, key := range q.order {
+		if e, open := q.open[key]; open && is(e) {
+			all = append(all, e)
+			delete(q.open, key)
+		}
+	}
+	return all
 }
 
 // expire forgets the oldest requests while nobody waits for them any more.
@@ -73,14 +100,8 @@ func (q *questions) expire(now time.Time) {
 }
 
 // takeAll returns the open requests in the order they were sent, and forgets them.
-func (q *questions) takeAll() []*actors.Envelope {
-	var all []*actors.Envelope
-	for _, key := range q.order {
-		if e, open := q.open[key]; open {
-			all = append(all, e)
-			delete(q.open, key)
-		}
-	}
+func (q *questions) takeAll() []question {
+	all := q.takeIf(func(question) bool { return true })
 	q.order = nil
 	return all
 }

@@ -46,10 +46,11 @@ func (c *Cluster) Abandon(next func(*actors.Envelope)) {
 	c.condemned = true
 	c.until.Store(0)
 	old := c.picture.Load()
-	c.picture.Store(&picture{view: &View{Revision: old.view.Revision}, known: old.known})
+	c.picture.Store(&picture{view: &View{Revision: old.view.Revision}, known: old.known, joined: old.joined})
 	for _, incarnation := range slices.Sorted(maps.Keys(old.known)) {
 		old.known[incarnation].forget()
 	}
+	c.tenancy.empty(next)
 	for _, role := range c.parked() {
 		c.parking(role).drain(c.o.Clock.Now(), func(parked) bool { return true }, func(p parked, _ bool) { next(p.e) })
 	}

@@ -108,6 +108,7 @@ func TestNobodyRegistersAgainWhoLeft(t *testing.T) {
 	if err := <-left; err != nil {
 		t.Fatal(err)
 	}
+	until(t, "the other knows", func() bool { return len(heard.get().Members) == 1 })
 	if _, err := one.client.Revoke(t.Context(), one.lease); err != nil {
 		t.Fatal(err)
 	}

@@ -89,6 +89,28 @@ func (y *EtcdRegistry) renewed(sent time.Time) {
 	y.witness.Renewed(sent)
 }
 
+// Drain marks the member, as Registry says. One that is not registered at the moment will be so marked.
+func (y *EtcdRegistry) Drain(done func(error)) {
+	y.async(done, func(ctx context.Context) error {
+		y.keeping.Lock()
+		defer y.keeping.Unlock()
+		y.member.Draining = true
+		text, err := json.Marshal(y.member)
+		if err != nil {
+			return fmt.Errorf("cluster: write member %s: %w", y.member.Name, err)
+		}
+		y.mu.Lock()
+		lease, key := y.lease, y.memberKey(y.member.Incarnation)
+		y.mu.Unlock()
+		there := clientv3.Compare(clientv3.CreateRevision(key), ">", 0)
+		_, err = y.client.Txn(ctx).If(there).Then(clientv3.OpPut(key, string(text), clientv3.WithLease(lease))).Commit()
+		if err != nil {
+			return fmt.Errorf("cluster: mark %s as draining: %w", y.member.Name, err)
+		}
+		return nil
+	})
+}
+
 // keep keeps the lease, until Close or Leave.
 func (y *EtcdRegistry) keep() {
 	for wait := y.o.Lease / 3; pause(y.ctx, wait); {

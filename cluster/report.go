@@ -16,6 +16,20 @@ type Report struct {
 	Refused     uint64         // requests answered here because they could not go
 	Strangers   uint64         // batches from nobody known, or for another incarnation
 	Malformed   uint64         // batches that cost a connection
+	Moves       MoveReport
+}
+
+// A MoveReport is how planned moves do, seen from this node.
+type MoveReport struct {
+	Tenures  int           // shards that are being moved, were moved here, or away and are not forgotten
+	Held     int           // envelopes that wait for a move
+	Staged   int           // bytes of states from elsewhere that wait for their transaction
+	Overflow uint64        // envelopes refused because too many waited
+	Astray   uint64        // envelopes routed anew because the owner they were for had died
+	Given    uint64        // shards handed over
+	Taken    uint64        // shards taken over
+	PutOff   uint64        // moves that could not be made then
+	Longest  time.Duration // the longest silence of a shard that was handed over
 }
 
 // A PeerReport is how the link to one other node does.
@@ -43,6 +57,7 @@ func (c *Cluster) Report() Report {
 	c.turn.Lock()
 	r.Coordinator = c.record.Coordinator == c.self.Incarnation
 	c.turn.Unlock()
+	r.Moves = c.tenancy.report()
 	for _, role := range c.parked() {
 		r.Parked[role] = c.parking(role).len()
 	}
@@ -51,6 +66,13 @@ func (c *Cluster) Report() Report {
 		r.Peers = append(r.Peers, peers[name].report(now))
 	}
 	return r
+}
+
+func (n *tenancy) report() MoveReport {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return MoveReport{Tenures: len(n.at), Held: int(n.count.Load()), Staged: n.staged, Overflow: n.overflow.Load(),
+		Astray: n.strays.Load(), Given: n.moved, Taken: n.taken, PutOff: n.putOff, Longest: n.longest}
 }
 
 func (p *peer) report(now time.Time) PeerReport {

@@ -29,8 +29,14 @@ func (c *Cluster) Route(e *actors.Envelope) {
 	}
 }
 
+// reroute routes an envelope of another node anew, whose way ended here.
+func (c *Cluster) reroute(e *actors.Envelope) {
+	for c.attempt(e) == stale {
+	}
+}
+
 // attempt routes by the cluster as it is now, or reports that it has changed meanwhile.
-func (c *Cluster) attempt(e *actors.Envelope) verdict {
+func (c *Cluster) attempt(e *actors.Envelope) fate {
 	seen := c.picture.Load()
 	t := c.locate(seen, e)
 	if t.wrong != "" {
@@ -42,9 +48,9 @@ func (c *Cluster) attempt(e *actors.Envelope) verdict {
 	}
 	owner, k := seen.view.Owner(t.role, t.shard), c.parking(t.role)
 	if !seen.reaches(c, owner) || k.occupied(t.shard) && !e.Announces() {
-		return c.park(e, seen, t, 0)
+		return c.park(e, seen, t)
 	}
-	return c.toOwner(e, seen, owner)
+	return c.toOwner(e, seen, t, owner)
 }
 
 // locate finds out where the receiver lives.
@@ -105,7 +111,7 @@ func (c *Cluster) nearest(seen *picture, to actors.Ref, role string) target {
 }
 
 // toNode sends to a node by its name.
-func (c *Cluster) toNode(e *actors.Envelope, seen *picture, name string) verdict {
+func (c *Cluster) toNode(e *actors.Envelope, seen *picture, name string) fate {
 	if name == c.self.Name {
 		c.local.Deliver(e)
 		return sent
@@ -119,18 +125,23 @@ func (c *Cluster) toNode(e *actors.Envelope, seen *picture, name string) verdict
 }
 
 // toOwner sends to the owner of a shard, which can be reached.
-func (c *Cluster) toOwner(e *actors.Envelope, seen *picture, owner Owner) verdict {
+func (c *Cluster) toOwner(e *actors.Envelope, seen *picture, t target, owner Owner) fate {
 	if e.Epoch != owner.Epoch {
 		e.Epoch = owner.Epoch
 	}
-	if owner.Incarnation == c.self.Incarnation {
-		c.local.Deliver(e)
+	if owner.Incarnation != c.self.Incarnation {
+		return c.toPeer(e, seen, seen.peers[owner.Incarnation])
+	}
+	at := actors.Tenure{Role: t.role, Shard: t.shard, Epoch: owner.Epoch}
+	f := c.tenancy.deliver(seen, at, e, nil, true)
+	if f == full {
+		c.refuse(e, actors.Overloaded, "%s: too many wait while its shard moves", e.To)
 		return sent
 	}
-	return c.toPeer(e, seen, seen.peers[owner.Incarnation])
+	return f
 }
 
-func (c *Cluster) toPeer(e *actors.Envelope, seen *picture, p *peer) verdict {
+func (c *Cluster) toPeer(e *actors.Envelope, seen *picture, p *peer) fate {
 	switch v := p.send(e, seen); v {
 	case full:
 		p.missed.Add(1)
@@ -144,43 +155,60 @@ func (c *Cluster) toPeer(e *actors.Envelope, seen *picture, p *peer) verdict {
 	}
 }
 
-// park lets an envelope wait until its shard has an owner that can be reached, of this epoch at least.
-func (c *Cluster) park(e *actors.Envelope, seen *picture, t target, epoch uint64) verdict {
+// park lets an envelope wait until its shard has an owner that can be reached.
+func (c *Cluster) park(e *actors.Envelope, seen *picture, t target) fate {
 	current := func() bool { return c.picture.Load() == seen }
-	v := c.parking(t.role).add(e, t.shard, epoch, c.o.Clock.Now(), current)
-	if v == full {
+	p := parked{e: e, shard: t.shard, receipt: c.tenancy.own.keep()}
+	f := c.parking(t.role).add(p, c.o.Clock.Now(), current)
+	if f != sent {
+		p.receipt.settle()
+	}
+	if f == full {
 		c.refuse(e, actors.Overloaded, "%s: too many wait for shards of %q", e.To, t.role)
 		return sent
 	}
-	return v
+	return f
 }
 
 // unpark lets all go that can. The caller holds the turn, so that the picture does not change meanwhile.
 func (c *Cluster) unpark() {
 	seen, now := c.picture.Load(), c.o.Clock.Now()
 	for _, role := range c.parked() {
-		ready := func(p parked) bool {
-			owner := seen.view.Owner(role, p.shard)
-			return owner.Epoch >= p.epoch && seen.reaches(c, owner)
-		}
+		ready := func(p parked) bool { return seen.reaches(c, seen.view.Owner(role, p.shard)) }
 		c.parking(role).drain(now, ready, func(p parked, late bool) {
 			if late {
 				c.refuse(p.e, actors.Unavailable, "%s: its shard has no owner", p.e.To)
-				return
+			} else {
+				c.unparked(seen, target{role: role, shard: p.shard}, p.e)
 			}
-			c.toOwner(p.e, seen, seen.view.Owner(role, p.shard))
+			p.receipt.settle()
 		})
 	}
 }
 
-// arrive takes an envelope from another node. It goes to the actors here, or, if its shard has another owner by now,
-// on to that one. An envelope is passed on only to a later epoch than it was sent to, so it never goes in circles.
-func (c *Cluster) arrive(e *actors.Envelope) {
-	for c.admit(e) == stale {
+func (c *Cluster) unparked(seen *picture, t target, e *actors.Envelope) {
+	for c.toOwner(e, seen, t, seen.view.Owner(t.role, t.shard)) == stale { // its tenure is just becoming ordinary
 	}
 }
 
-func (c *Cluster) admit(e *actors.Envelope) verdict {
+// arrive takes an item from another node.
+func (c *Cluster) arrive(i *item, from *origin) {
+	switch i.tag {
+	case tagEnvelope, tagPassed:
+		for c.admit(i.e, from, i.tag == tagEnvelope) == stale {
+		}
+	case tagMarker, tagPassedEnd:
+		c.tenancy.marked(i.marker, from, i.tag == tagMarker)
+	case tagChunk:
+		c.tenancy.chunk(i.chunk, from.member)
+	case tagVerdict:
+		c.tenancy.judged(i.verdict, from.member)
+	}
+}
+
+// admit brings an envelope from another node to the tenure that it is for. If nobody knows that tenure any more, it is
+// routed anew: its sender went by a picture that is older than a death.
+func (c *Cluster) admit(e *actors.Envelope, from *origin, direct bool) fate {
 	seen := c.picture.Load()
 	t := c.locate(seen, e)
 	switch {
@@ -194,18 +222,25 @@ func (c *Cluster) admit(e *actors.Envelope) verdict {
 		c.refuse(e, actors.Unavailable, "%s: this is %s", e.To, c.self.Name)
 		return sent
 	}
+	at := actors.Tenure{Role: t.role, Shard: t.shard, Epoch: e.Epoch}
 	owner := seen.view.Owner(t.role, t.shard)
-	switch mine := owner.Incarnation == c.self.Incarnation; {
-	case e.Epoch > owner.Epoch, mine && c.parking(t.role).occupied(t.shard):
-		return c.park(e, seen, t, e.Epoch)
-	case mine:
-		c.local.Deliver(e)
-		return sent
-	case e.Epoch == owner.Epoch && owner.Incarnation != 0:
-		c.refuse(e, actors.Unavailable, "%s: %s owns its shard", e.To, owner.Name)
-		return sent
+	f := stale
+	if owner.Epoch == e.Epoch && owner.Incarnation == c.self.Incarnation {
+		f = c.tenancy.deliver(seen, at, e, from, direct)
+	} else {
+		f = c.tenancy.put(seen, at, kept{e: e}, from, direct)
 	}
-	return c.attempt(e)
+	switch f {
+	case astray:
+		return c.attempt(e)
+	case foreign:
+		c.refuse(e, actors.Unavailable, "%s: %s owns its shard", e.To, owner.Name)
+	case full:
+		c.refuse(e, actors.Overloaded, "%s: too many wait while its shard moves", e.To)
+	default:
+		return f
+	}
+	return sent
 }
 
 // refuse answers whoever asked. What nobody asked is counted.

@@ -20,6 +20,9 @@ type Registry interface {
 	// and then the record that says why is on its way. It returns at once; done is called once, later, from any
 	// goroutine.
 	Assign(d Decree, done func(error))
+	// Drain writes into the member's record that it drains, for as long as it lives. It returns at once; done is called
+	// once, later, from any goroutine.
+	Drain(done func(error))
 	// Leave removes the member and writes the assignments without it, all or nothing, so that nobody waits for its
 	// lease to end; ErrConflict if one of them has changed. The witness goes on to hear the record until Close. It
 	// returns at once; done is called once, later, from any goroutine.
@@ -78,4 +81,35 @@ type Local interface {
 	Deliver(e *actors.Envelope)
 	// Placement says how actors of a kind are placed.
 	Placement(k actors.KindName) (actors.Placement, bool)
+}
+
+// A Mover is a Local whose actors can be moved to another node and from one. Without it a node neither hands shards
+// over nor is given any but after deaths.
+type Mover interface {
+	// Freeze brings all actors of a shard to rest between two messages: a commit that is pending is waited for, an open
+	// question for as long as within. Meanwhile answers are still delivered, and nothing else. done is called once,
+	// later, from any goroutine. With an error nothing has changed and they go on. While they are frozen nothing of
+	// them runs, nothing leaves, and nothing is delivered for the shard.
+	Freeze(t actors.Tenure, within time.Duration, done func(Frozen, error))
+	// Prepare reads a state and makes its actors for tenure t, without running them. An error says what does not fit.
+	// It may take time.
+	Prepare(t actors.Tenure, state []byte) (Arrival, error)
+}
+
+// Frozen is the actors of a shard at rest. Thaw or Discard ends it.
+type Frozen interface {
+	// State is the whole of them, and all that waits in their mailboxes; an error if that is more than limit bytes.
+	State(limit int) ([]byte, error)
+	// Thaw lets them go on here, as if nothing had been.
+	Thaw()
+	// Discard ends them without a word: they live elsewhere now.
+	Discard()
+}
+
+// Arrival is actors that came from elsewhere and do not run yet. Begin or Drop ends it.
+type Arrival interface {
+	// Begin lets them run. Nothing of their shard was delivered before.
+	Begin()
+	// Drop forgets them.
+	Drop()
 }

@@ -509,7 +509,7 @@ func TestWhatFollowsDoesNotOvertakeWhatWaits(t *testing.T) {
 	id := owned(t, one)
 	shard := actors.KindName("player").Ref(id).Shard(16)
 	current := func() bool { return true }
-	gate.parking("game").add(oneWay(id, 0), shard, 0, w.now, current) // as if its owner had been away
+	gate.parking("game").add(parked{e: oneWay(id, 0), shard: shard}, w.now, current) // as if its owner had been away
 	gate.Route(oneWay(id, 1))
 	w.advance(time.Second)
 	gate.Route(oneWay(id, 2))

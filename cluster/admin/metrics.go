@@ -47,6 +47,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	m.rising("firefly_gate_answers_total", "Refusals of the gate itself.", "code", r.Answers)
 	m.rising("firefly_gate_closes_total", "Sessions that ended.", "code", r.Closes)
 	m.named("firefly_gate_", "Of the gate.", r.Gate)
+	m.named("firefly_moves_", "Of planned moves of shards.", r.Moves)
 	m.named("firefly_record_", "Of the recorder.", r.Record)
 	if r.Store != nil {
 		m.store(r.Store)

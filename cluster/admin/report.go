@@ -47,6 +47,7 @@ type Report struct {
 	Closes  map[string]uint64 `json:"closes,omitempty"`  // of a gate: ended sessions, by code
 	Store   *Store            `json:"store,omitempty"`   // of a persist node
 
+	Moves  map[string]int64 `json:"moves,omitempty"`  // of shards: given_total, ...
 	Record map[string]int64 `json:"record,omitempty"` // of its recorder: steps_total, ...
 
 	Tables  Tables  `json:"tables"`

@@ -51,6 +51,7 @@ func (n *Node) Report() admin.Report {
 		Kinds: map[string]int{}, Messages: counted.Messages, Deepest: counted.Deepest, Whose: counted.DeepestOf,
 		Process: admin.Measure(), Tables: n.tablesReport(), Mishaps: n.mishaps(counted),
 	}
+	r.Moves = n.movesReport()
 	if err := n.Ready(); err != nil {
 		r.State, r.Reason = admin.StateStarting, err.Error()
 	}
@@ -80,7 +81,17 @@ func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
 		"durable_stuck": uint64(counted.Stuck), "durable_gaps": counted.Gaps, "durable_repeated": counted.Repeated,
 		"durable_resent": counted.Resent, "durable_refused": counted.Undelivered,
 		"refused_by_link": carried.Refused, "strangers": carried.Strangers, "malformed": carried.Malformed,
+		"move_overflow": carried.Moves.Overflow, "move_astray": carried.Moves.Astray,
+		"moves_put_off": carried.Moves.PutOff,
 	}
+}
+
+// movesReport is how planned moves do, under the names of metrics.
+func (n *Node) movesReport() map[string]int64 {
+	m := n.Cluster.Report().Moves
+	return map[string]int64{"shards_given_total": int64(m.Given), "shards_taken_total": int64(m.Taken),
+		"tenures": int64(m.Tenures), "envelopes_held": int64(m.Held), "state_bytes_staged": int64(m.Staged),
+		"longest_silence_ms": m.Longest.Milliseconds()}
 }
 
 func (n *Node) tablesReport() admin.Tables {

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// mournFor is how long after the end of a peer it is looked for requests that were with it although others were asked:
+// who passed them on may say so later.
+const mournFor = 10 * time.Second
+
+// A loss is a peer that is gone, and the cluster as it was with it.
+type loss struct {
+	incarnation uint64
+	name        string
+	view        *View
+	until       time.Time
+}
+
+// leave sees to the requests that a peer was asked which is gone. What it had taken before it handed the shard over is
+// with the next owner. Of everything else nobody knows whether it was handled.
+func (p *peer) leave() {
+	p.out.mu.Lock()
+	open, settled := p.asked.takeAll(), p.out.settled
+	p.out.mu.Unlock()
+	for _, q := range open {
+		if q.seq > settled || !p.c.follow(q.Envelope, p.member.Incarnation) {
+			p.c.unknown(q.Envelope, p.member.Name)
+		}
+	}
+	p.abandon()
+}
+
+// answered closes the question that an answer came for. Usually the peer that brings it was asked; when the shard has
+// moved meanwhile it was another.
+func (c *Cluster) answered(p *peer, answer *actors.Envelope) {
+	if p.close(answer) {
+		return
+	}
+	for _, other := range c.picture.Load().known {
+		if other != p && other.close(answer) {
+			return
+		}
+	}
+}
+
+func (p *peer) close(answer *actors.Envelope) bool {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return p.asked.close(answer)
+}
+
+// unknown answers a request that went to a peer that is gone.
+func (c *Cluster) unknown(e *actors.Envelope, name string) {
+	c.refuse(e, actors.Unavailable, "node %s is gone; whether it was handled is unknown", name)
+}
+
+// follow notes a request that somebody had taken as a question to whoever has its shard now by planned moves alone. It
+// reports false if there is nobody.
+func (c *Cluster) follow(e *actors.Envelope, gone uint64) bool {
+	seen := c.picture.Load()
+	t := c.locate(seen, e)
+	if t.wrong != "" || t.shard < 0 {
+		return false
+	}
+	o := seen.view.Owner(t.role, t.shard)
+	if o.Incarnation == gone || !o.follows(e.Epoch) {
+		return false
+	}
+	if o.Incarnation == c.self.Incarnation {
+		return true // its actors answer, as those of any request that is asked and answered on one node
+	}
+	p := seen.peers[o.Incarnation]
+	if p == nil {
+		return false
+	}
+	p.out.mu.Lock()
+	p.asked.add(e, 0, c.o.Clock.Now())
+	p.out.mu.Unlock()
+	return true
+}
+
+// bewail takes note of a peer that is gone. The caller holds the turn.
+func (c *Cluster) bewail(p *peer, old *picture, now time.Time) {
+	if old.peers[p.member.Incarnation] != nil && inherited(old.view, p.member.Incarnation) {
+		c.mourned = append(c.mourned, loss{p.member.Incarnation, p.member.Name, old.view, now.Add(mournFor)})
+		c.mourn(now)
+	}
+}
+
+// inherited reports whether an incarnation had shards that others had handed over.
+func inherited(v *View, incarnation uint64) bool {
+	for _, a := range v.Roles {
+		if slices.ContainsFunc(a.Owners, func(o Owner) bool { return o.Incarnation == incarnation && o.From != 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
+// mourn answers requests that others had passed on to a peer that is gone. The caller holds the turn.
+func (c *Cluster) mourn(now time.Time) {
+	c.mourned = slices.DeleteFunc(c.mourned, func(l loss) bool { return !now.Before(l.until) })
+	if len(c.mourned) == 0 {
+		return
+	}
+	seen := c.picture.Load()
+	for _, incarnation := range slices.Sorted(maps.Keys(seen.known)) {
+		for _, l := range c.mourned {
+			seen.known[incarnation].bury(seen, l)
+		}
+	}
+}
+
+// bury answers the requests of this peer's that were with one that is gone: they are settled, and the shard had come
+// there by planned moves alone.
+func (p *peer) bury(seen *picture, l loss) {
+	p.out.mu.Lock()
+	dead := p.asked.takeIf(func(q question) bool {
+		if q.seq > p.out.settled || p.member.Incarnation == l.incarnation {
+			return false
+		}
+		t := p.c.locate(seen, q.Envelope)
+		o := l.view.Owner(t.role, t.shard)
+		return t.wrong == "" && t.shard >= 0 && o.Incarnation == l.incarnation && o.follows(q.Epoch)
+	})
+	p.out.mu.Unlock()
+	for _, q := range dead {
+		p.c.unknown(q.Envelope, l.name)
+	}
+}

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fireflyrt/firefly/actors"
+)
+
+// mark ends what this node sends to tenures that its new picture shows to be over: to each a marker behind all that it
+// sent there, also if it sent nothing. Whoever sends from now on does so by the new picture. The caller holds the turn.
+func (c *Cluster) mark(old, next *picture) {
+	for _, role := range slices.Sorted(maps.Keys(next.view.Roles)) {
+		was, is := old.view.Roles[role], next.view.Roles[role]
+		if was == is || was != nil && was.Generation != is.Generation {
+			continue
+		}
+		for shard, b := range is.Owners {
+			a := old.view.Owner(role, shard)
+			if a.Epoch == b.Epoch {
+				continue
+			}
+			m := &marker{to: actors.Tenure{Role: role, Shard: shard, Epoch: a.Epoch}, next: b.Epoch,
+				member: c.self.Incarnation}
+			if a.Incarnation != 0 {
+				c.end(next, a.Incarnation, m)
+			}
+			if b.From != 0 && !b.follows(a.Epoch) && next.since(c.self.Incarnation) < b.At {
+				c.beginAt(next, m)
+			}
+		}
+	}
+}
+
+// end sends a marker to a node, if it lives.
+func (c *Cluster) end(seen *picture, to uint64, m *marker) {
+	if to == c.self.Incarnation {
+		c.tenancy.marked(m, c.tenancy.self(), true)
+	} else if p := seen.known[to]; p != nil {
+		p.add(&item{tag: tagMarker, marker: m})
+	}
+}
+
+// beginAt says that this node never sent to a tenure of the shard's present chain, because it did not see how that
+// began: a marker for the tenure of its picture, to all, for it does not know whose the earlier ones are.
+func (c *Cluster) beginAt(seen *picture, m *marker) {
+	first := *m
+	first.to.Epoch = m.next
+	c.end(seen, c.self.Incarnation, &first)
+	for _, incarnation := range slices.Sorted(maps.Keys(seen.known)) {
+		c.end(seen, incarnation, &first)
+	}
+}
+
+// since is when a member joined; 0 if it is not known.
+func (s *picture) since(incarnation uint64) int64 { return s.joined[incarnation] }
+
+// everybody lists the members that may still send, in no order: this node, those of the view, and those whose record is
+// missing but who still talk.
+func (s *picture) everybody(c *Cluster) []Member {
+	all := []Member{{Incarnation: c.self.Incarnation, Since: s.since(c.self.Incarnation)}}
+	for incarnation, p := range s.known {
+		if s.peers[incarnation] != nil || !p.down.Load() {
+			all = append(all, Member{Incarnation: incarnation, Since: s.since(incarnation)})
+		}
+	}
+	return all
+}
+
+// lost reports whether an incarnation can be heard of no more: its life is over, or its record is missing and it is
+// silent.
+func (s *picture) lost(c *Cluster, incarnation uint64) bool {
+	if incarnation == c.self.Incarnation || s.peers[incarnation] != nil {
+		return false
+	}
+	p := s.known[incarnation]
+	return p == nil || p.down.Load()
+}

@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// retryPass is how soon it is tried again to pass on what a full link did not take.
+const retryPass = 5 * time.Millisecond
+
+// do delivers what is queued at a tenure, or passes it on to the next one, and returns what could not go yet. One at a
+// time does it for a tenure.
+func (n *tenancy) do(t *tenure, all []kept, passes bool, next Owner) (left []kept) {
+	for i, k := range all {
+		switch {
+		case !passes && k.e != nil:
+			n.c.local.Deliver(k.e)
+			k.receipt.settle()
+		case !passes:
+			n.mu.Lock()
+			t.aside = append(t.aside, k)
+			n.mu.Unlock()
+		case !n.onward(t, next, k):
+			return all[i:]
+		}
+	}
+	return nil
+}
+
+// onward passes something on to the next tenure, and to no later one: only so it stays in order.
+func (n *tenancy) onward(t *tenure, next Owner, k kept) bool {
+	p := n.c.picture.Load().known[next.Incarnation]
+	if p == nil {
+		n.astray(t, k)
+		return true
+	}
+	if k.marker != nil {
+		m := *k.marker
+		m.to.Epoch = t.Epoch + 1
+		p.add(&item{tag: tagPassedEnd, marker: &m})
+		n.mu.Lock()
+		t.ended[m.member] = true
+		n.mu.Unlock()
+		return true
+	}
+	k.e.Epoch = t.Epoch + 1
+	return p.pass(k)
+}
+
+// astray routes anew what was for a tenure whose next owner is gone: its order is not promised across a death.
+func (n *tenancy) astray(t *tenure, k kept) {
+	if k.marker != nil {
+		n.mu.Lock()
+		t.ended[k.marker.member] = true
+		n.mu.Unlock()
+		return
+	}
+	n.strays.Add(1)
+	k.receipt.settle()
+	n.c.reroute(k.e)
+}
+
+// pass adds an envelope to the stream that waits here for somebody else. It reports false if there is no room.
+func (p *peer) pass(k kept) bool {
+	p.out.mu.Lock()
+	if p.out.full() {
+		p.sealOpen()
+	}
+	if !p.out.append(&item{tag: tagPassed, e: k.e, number: p.out.passes + 1}) {
+		p.out.mu.Unlock()
+		return false
+	}
+	p.out.passes++
+	if k.receipt != nil {
+		on := passed{receipt: k.receipt}
+		if isRequest(k.e) {
+			on.stub = stubOf(k.e)
+		}
+		if p.out.passed == nil {
+			p.out.passed = map[uint64]passed{}
+		}
+		p.out.passed[p.out.passes] = on
+	}
+	p.wake(p.gather)
+	return true
+}
+
+// confirmed settles what was passed on under a number.
+func (p *peer) confirmed(number uint64) {
+	p.out.mu.Lock()
+	on := p.out.passed[number]
+	delete(p.out.passed, number)
+	p.out.mu.Unlock()
+	on.receipt.settle()
+}
+
+// add adds an item that is no envelope to the stream, whatever room there is: there are few, and they are small.
+func (p *peer) add(i *item) {
+	p.out.mu.Lock()
+	if p.out.full() {
+		p.sealOpen()
+	}
+	p.out.add(i)
+	p.wake(p.flush)
+}
+
+// abandon answers the requests that were passed on to a peer that is gone: nobody knows whether they were handled.
+func (p *peer) abandon() {
+	p.out.mu.Lock()
+	all := p.out.passed
+	p.out.passed = nil
+	p.out.mu.Unlock()
+	for _, number := range slices.Sorted(maps.Keys(all)) {
+		if on := all[number]; on.stub != nil {
+			p.c.unknown(on.stub, p.member.Name)
+		}
+		all[number].receipt.settle()
+	}
+}
