@@ -88,7 +88,7 @@ func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
 
 // movesReport is how planned moves do, under the names of metrics.
 func (n *Node) movesReport() map[string]int64 {
-	m := n.Cluster.Report().Moves
+	m := n.Cluster().Report().Moves
 	return map[string]int64{"shards_given_total": int64(m.Given), "shards_taken_total": int64(m.Taken),
 		"tenures": int64(m.Tenures), "envelopes_held": int64(m.Held), "state_bytes_staged": int64(m.Staged),
 		"longest_silence_ms": m.Longest.Milliseconds()}
