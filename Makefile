@@ -35,8 +35,9 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
 
 chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kills of a real cluster's processes
-	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|WheneverIts|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink' ./cluster/replay
+	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|WheneverIts|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink|Wiped|Misses' ./cluster/replay
 	FIREFLY_SEEDS=200 go test -count 1 -timeout 30m -run 'Whatever|Random|Life' ./actors
+	FIREFLY_LONG=1 go test -count 1 -timeout 30m -v -run 'WhateverBefalls' ./cluster ./sample
 	go test -count 1 -timeout 30m -run Sparks ./sample -rapid.checks 1000
 	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 FIREFLY_SEEDS=200 go test -count 1 -timeout 30m \
 		-run 'StoreIsAway|Takeovers|RowsLife|WhateverTheServerDoes|NoConfirmedUpdate' ./persist -rapid.checks 2000

@@ -24,6 +24,7 @@ var floors = map[string][]string{
 	"gate/client":         {"actors", "actors/wire"},
 	"persist":             {"actors", "actors/wire"},
 	"persist/mariadbtest": {"cluster/freeport"},
+	"cluster/etcdtest":    {"cluster/freeport"},
 	"actors/virtual":      {},
 	"cluster/freeport":    {},
 	"cluster/determinism": {},
