@@ -24,6 +24,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzFrame$$ ./actors/wire
 	$(FUZZ) FuzzDecode$$ ./actors/wire
 	$(FUZZ) FuzzReadEnvelope$$ ./actors
+	$(FUZZ) FuzzAStateNeverPanics$$ ./actors
 	$(FUZZ) FuzzDecode$$ ./persist
 	$(FUZZ) FuzzParse$$ ./record
 	$(FUZZ) FuzzRecord$$ ./record

@@ -181,6 +181,7 @@ func (a *Arrival) Begin() {
 	for _, p := range a.processes {
 		st := a.sys.stripe(p.ref)
 		st.mu.Lock()
+		p.cluster = a.sys.cluster.Load()
 		st.processes[p.ref] = p
 		p.cell.spawn(a.sys, p)
 		st.mu.Unlock()

@@ -8,6 +8,10 @@ import (
 
 // Props collects what a constructor declares: handlers, cells, groups. It is of use only while New runs, which happens
 // before state is loaded; the same declarations must come in the same order for every instance of a kind.
+//
+// An entity may move to another node between any two of its messages, and be made anew there: New, its cells and groups
+// as they were, Loaded, then Bound for each session. Started and Stopped are not told. So what a behaviour keeps
+// outside of its cells, and does not rebuild in Loaded, is lost by a move. Worlds with replay.Churn find it.
 type Props struct {
 	kind     *kind
 	table    *table // set while probing

@@ -8,7 +8,10 @@ type resident struct {
 	calm     bool // it is to rest, and does
 }
 
-func (r *resident) start() { r.receiver = r.kind.Receiver(r) }
+func (r *resident) start() {
+	r.receiver = r.kind.Receiver(r)
+	r.rehold() // one that has moved here was held
+}
 
 func (r *resident) receive(item any) {
 	if e, ok := item.(*Envelope); ok {

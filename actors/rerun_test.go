@@ -13,7 +13,7 @@ import (
 // A witness listens to all entities of a world; when its test ends, each of them does everything again, alone, and must
 // come to the same. So every test of this package is a test of Rerun, too.
 type witness struct {
-	t     *testing.T
+	t     testing.TB
 	kinds []Kind
 	w     *world
 	lives []*life
@@ -46,7 +46,7 @@ func (l *life) Heard(s *Step) {
 
 func (l *life) Closed() { l.view = nil }
 
-func imageOf(t *testing.T, v View) *Image {
+func imageOf(t testing.TB, v View) *Image {
 	t.Helper()
 	i, err := v.Image(nil)
 	if err != nil {
@@ -93,7 +93,7 @@ func (n *witness) proves() {
 }
 
 // before is the state before step i: the last one, backwards.
-func (l *life) before(t *testing.T, i int) *Image {
+func (l *life) before(t testing.TB, i int) *Image {
 	image := through(t, l.end)
 	for k := len(l.steps) - 1; k >= i; k-- {
 		turns := l.steps[k].Turns
@@ -132,7 +132,7 @@ func (n *witness) again(l *life, image *Image, from int) {
 }
 
 // through is an image as it comes back from a file.
-func through(t *testing.T, i *Image) *Image {
+func through(t testing.TB, i *Image) *Image {
 	t.Helper()
 	text, err := json.Marshal(i)
 	back := new(Image)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // them: what arrives for a shard on its way is kept, and goes to whoever has it then.
 type twin struct {
 	*virtual.Time
-	t       *testing.T
+	t       testing.TB
 	nodes   [2]*System
 	owner   [twinShards]int
 	epoch   [twinShards]uint64
@@ -30,16 +31,25 @@ type twin struct {
 	moved   int   // actors' shards that have moved
 	bytes   int   // of the newest state
 	putOff  error // why the newest move was put off
+	putOffs int
 	taken   func(e *Envelope) bool
+	takes   func() time.Duration // each step of a move; nil: no time
 }
 
 const twinShards = 4
 
-func newTwin(t *testing.T, messages wire.Catalogue, kinds ...Kind) *twin {
+func newTwin(t testing.TB, messages wire.Catalogue, kinds ...Kind) *twin {
 	t.Helper()
-	w := &twin{Time: virtual.New(time.Unix(1_000_000, 0), nil), t: t}
+	return newTwinWith(t, nil, messages, kinds...)
+}
+
+// newTwinWith makes a twin of which luck decides every order that is free.
+func newTwinWith(t testing.TB, luck *rand.Rand, messages wire.Catalogue, kinds ...Kind) *twin {
+	t.Helper()
+	w := &twin{Time: virtual.New(time.Unix(1_000_000, 0), luck), t: t}
 	behind := &world{Time: w.Time}
 	w.store = &memory{w: behind, entities: map[Ref]Snapshot{}}
+	w.store.fenced = func(ref Ref, t Tenure) bool { return t.Epoch < w.epoch[t.Shard] }
 	w.witness = &witness{t: t, kinds: kinds, w: behind}
 	ground := NewGround(slog.New(slog.DiscardHandler))
 	for i := range w.nodes {
@@ -106,31 +116,54 @@ func (w *twin) move(shard int, within time.Duration, then func(*Frozen) bool) {
 		return
 	}
 	w.moving[shard] = true
-	from, to := w.nodes[w.owner[shard]], w.nodes[1-w.owner[shard]]
-	from.Freeze(w.tenure(shard), within, func(f *Frozen, err error) {
-		w.putOff = err
-		if err == nil && (then == nil || then(f)) {
-			state, err := f.State(1 << 30)
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			w.bytes = len(state)
-			next := w.tenure(shard)
-			next.Epoch++
-			a, err := to.Prepare(next, state)
-			if err != nil {
-				w.t.Fatal(err)
-			}
+	w.nodes[w.owner[shard]].Freeze(w.tenure(shard), within, func(f *Frozen, err error) {
+		switch w.putOff = err; {
+		case err != nil:
+			w.putOffs++
+			w.arrive(shard)
+		case then == nil || then(f):
+			w.later(func() { w.hand(shard, f) })
+		default:
+			w.later(func() {
+				f.Thaw()
+				w.arrive(shard)
+			})
+		}
+	})
+}
+
+// hand hands what is frozen over.
+func (w *twin) hand(shard int, f *Frozen) {
+	state, err := f.State(1 << 30)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.bytes = len(state)
+	next := w.tenure(shard)
+	next.Epoch++
+	w.later(func() {
+		a, err := w.nodes[1-w.owner[shard]].Prepare(next, state)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.later(func() {
 			w.owner[shard] = 1 - w.owner[shard]
 			w.epoch[shard]++
 			w.moved++
 			f.Discard()
 			a.Begin()
-		} else if err == nil {
-			f.Thaw()
-		}
-		w.arrive(shard)
+			w.arrive(shard)
+		})
 	})
+}
+
+// later does what is next of a move: at once, or after as long as it takes.
+func (w *twin) later(f func()) {
+	if w.takes == nil {
+		f()
+		return
+	}
+	w.AfterFunc(w.takes(), f)
 }
 
 // arrive lets what was kept for a shard go on.

@@ -136,20 +136,33 @@ type memory struct {
 	waiting  []func()
 	due      map[Ref]int64 // when they are to be woken
 	seen     func(Change)  // what is to be written; nil: nobody looks
+	seenOf   func(Ref, Change)
+	slow     bool // loads are answered when the test says so
+	fenced   func(Ref, Tenure) bool
 }
 
 func (m *memory) Load(ref Ref, t Tenure, done func(Snapshot, error)) {
 	s, err := m.entities[ref], m.noLoad
 	s.Fence = t.Epoch
+	if m.slow {
+		m.waiting = append(m.waiting, func() { done(s, err) })
+		return
+	}
 	m.w.Run(func() { done(s, err) })
 }
 
-func (m *memory) Save(ref Ref, _ Tenure, c Change, done func(error)) {
+func (m *memory) Save(ref Ref, t Tenure, c Change, done func(error)) {
 	if m.saves++; m.seen != nil {
 		m.seen(c)
 	}
+	if m.seenOf != nil {
+		m.seenOf(ref, c)
+	}
 	answer := func() {
 		err := m.fail
+		if m.fenced != nil && m.fenced(ref, t) {
+			err = ErrFenced
+		}
 		if size := c.Size(ref.ID); size > MaxChange && err == nil {
 			err = TooBig.Refuse("%d bytes", size)
 		}

@@ -188,7 +188,7 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 		return
 	}
 	c.fence(t, until, func(fence uint64, err error) {
-		if err == nil && fence != change.After+1 {
+		if err == nil && fence != change.After+1 && fence != change.After {
 			err = actors.ErrFenced.Refuse("number %d was %s/%d's before it moved here; %d is another's",
 				change.After, t.Role, t.Shard, fence-1)
 		}

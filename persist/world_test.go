@@ -117,6 +117,7 @@ type game struct {
 	w      *world
 	tenure actors.Tenure
 	fence  uint64
+	after  uint64 // with fence 0: it has moved here
 }
 
 func (w *world) game(incarnation, epoch uint64) *game { return w.gameAt(w.sys, incarnation, epoch) }
@@ -124,7 +125,7 @@ func (w *world) game(incarnation, epoch uint64) *game { return w.gameAt(w.sys, i
 func (w *world) gameAt(sys *actors.System, incarnation, epoch uint64) *game {
 	c := persist.NewClient(incarnation, w)
 	c.Start(sys)
-	return &game{c, w, actors.Tenure{Role: "game", Shard: 1, Epoch: epoch}, 0}
+	return &game{c, w, actors.Tenure{Role: "game", Shard: 1, Epoch: epoch}, 0, 0}
 }
 
 // begin loads an entity and notes the result.
@@ -154,7 +155,7 @@ func (g *game) load(id string) string {
 // save begins to save; pairs are part=text, the empty text deletes.
 func (g *game) save(id string, version uint64, commit bool, cells string, pairs ...string) *result {
 	r := new(result)
-	c := actors.Change{Version: version, Fence: g.fence, Cells: []byte(cells), Commit: commit}
+	c := actors.Change{Version: version, Fence: g.fence, After: g.after, Cells: []byte(cells), Commit: commit}
 	for _, pair := range pairs {
 		name, text, _ := strings.Cut(pair, "=")
 		if c.Parts == nil {

@@ -58,6 +58,7 @@ type World struct {
 	names     map[actors.Ref]string // of sessions, in transcripts
 	observer  io.Writer             // nil: nobody
 	turns     map[actors.Ref]uint64 // when time seemed to stand still; see stuck
+	churns    bool
 }
 
 // born is when every World begins.
@@ -102,6 +103,9 @@ func NewWorld(t TB, app node.App, options ...Option) *World {
 		w.start(n.Name)
 	}
 	w.awaitReady()
+	if w.churns {
+		w.churn()
+	}
 	t.Cleanup(w.close)
 	return w
 }
