@@ -64,9 +64,7 @@ func newTill(p *Props) {
 // A till is a world with one, and a client whose requests may come again.
 type till struct {
 	*world
-	ref      Ref
-	sessions []Ref
-	open     map[Ref]map[uint64]uint8 // attempts
+	ref Ref
 }
 
 func newTills(t *testing.T, kinds ...Kind) *till {
