@@ -440,3 +440,36 @@ func TestAPaymentThatComesAgainAndAgainTakesEffectOnceWhateverHappens(t *testing
 		}
 	}
 }
+
+func TestWhatAnEntityHasAnsweredMovesWithIt(t *testing.T) {
+	t.Parallel()
+	carries := func(p *Props) {
+		times := Carry[int](p, "times")
+		Answer(p, func(ctx Context, m *pay) (*paid, error) {
+			*times.Edit()++
+			return &paid{N: times.View()}, nil
+		})
+	}
+	for name, build := range map[string]func(*Props){"stored": newTill, "carried": carries} {
+		w := newTwin(t, payMessages, Kind{Name: tillKind, New: build})
+		var asked *Envelope
+		w.taken = func(e *Envelope) bool {
+			if e.Number == 230 {
+				asked = e
+			}
+			return false
+		}
+		till := tillKind.Ref("1")
+		w.send(till, &pay{N: 1}, true)
+		w.Settle()
+		w.moves(till)
+		again := *asked
+		again.Attempt = 1
+		w.route(&again)
+		w.Settle()
+		if len(w.got) != 2 || w.got[1].Attempt != 1 || string(w.got[1].Body) != string(w.got[0].Body) ||
+			w.home(till).Report().Again != 1 {
+			t.Errorf("%s: answered %+v", name, w.got)
+		}
+	}
+}

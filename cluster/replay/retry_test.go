@@ -89,7 +89,11 @@ func newTill(p *actors.Props) {
 		}
 		return &spent{m.N, e.Place}, nil
 	})
-	actors.Handle(p, func(ctx actors.Context, m *jot) error { heard(ctx); return nil })
+	actors.Handle(p, func(ctx actors.Context, m *jot) error {
+		heard(ctx)
+		there.Send(ctx, &spent{N: m.N})
+		return nil
+	})
 	actors.Answer(p, func(ctx actors.Context, _ *count) (*counted, error) {
 		heard(ctx)
 		c := &counted{Places: make([]int, 100), Strangers: strangers.View(), There: there.Len()}
@@ -253,5 +257,18 @@ func TestSessionsAreAnnouncedFirstThoughTheGateHearsOfDeathAndHeirAtOnce(t *test
 	}
 	if c := replay.Call[*counted](ann, &count{}); c.Strangers > 0 || c.There != 1 || c.Places[1] != 1 {
 		t.Errorf("%d strangers, %d there, places %v", c.Strangers, c.There, c.Places[:2])
+	}
+}
+
+func TestAGroupDropsTheSessionsOfAGateThatDied(t *testing.T) {
+	t.Parallel()
+	w := replay.NewWorld(t, tills)
+	replay.Call[*counted](atTill(w, "ann"), &count{})
+	w.Crash("gate-1")
+	ann := atTill(w, "ann")
+	ann.Send(&jot{1}) // to the one who is here, and the one who is not
+	replay.Expect[*spent](ann)
+	if c := replay.Call[*counted](ann, &count{}); c.There != 1 || ann.Closed() != nil {
+		t.Errorf("%d are there, and ann is closed with %v", c.There, ann.Closed())
 	}
 }
