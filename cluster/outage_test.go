@@ -80,8 +80,8 @@ func (r *resident) acts() bool {
 	return owned == 8
 }
 
-// freezeFor is how long etcd stands still: longer than the lease.
-func freezeFor() time.Duration {
+// standstill is how long etcd stands still: longer than the lease.
+func standstill() time.Duration {
 	if os.Getenv("FIREFLY_LONG") != "" {
 		return 10 * time.Second
 	}
@@ -136,7 +136,7 @@ func TestWhateverBefallsAnEtcdOfThreeCostsAPauseAndMovesNothing(t *testing.T) {
 				if took := time.Since(frozen); took > quickLease {
 					t.Errorf("they paused after %v only: others could have taken over", took)
 				}
-				until(t, "the time is over", func() bool { return time.Since(frozen) >= freezeFor() })
+				until(t, "the time is over", func() bool { return time.Since(frozen) >= standstill() })
 			})
 			back := time.Now()
 			until(t, "both act again", func() bool {
