@@ -264,6 +264,35 @@ func TestTheEntitiesOfAKilledNodeAnswerAgainSoon(t *testing.T) {
 	}
 }
 
+func TestRealNodesAreDrainedAndScaledWhileTheyArePlayed(t *testing.T) {
+	t.Parallel()
+	p := live(t)
+	up := p.begin("up")
+	up.prints("ready in")
+	stop, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	all := p.callers(stop, 4)
+	p.goOn(all, "at first")
+	for _, args := range [][]string{{"drain", "game-2"}, {"start", "game-2"}, {"scale", "game=3"},
+		{"scale", "game=1"}} {
+		text, code := p.run(args...)
+		if code != exitOK {
+			t.Errorf("%v: exit code %d: %s", args, code, text)
+		}
+		p.goOn(all, "after "+strings.Join(args, " "))
+	}
+	text, code := p.run("drain", "game-1")
+	if code != exitFailed || !strings.Contains(text, "is the only node with the role") {
+		t.Errorf("the last one: exit code %d: %s", code, text)
+	}
+	p.goOn(all, "after a drain that was refused")
+	cancel()
+	still(t, all)
+	if code := up.ends(os.Interrupt); code != exitOK {
+		t.Errorf("exit code %d:\n%s", code, up.text())
+	}
+}
+
 func TestAfterTheDeathOfEverythingUpIsThereAtOnce(t *testing.T) {
 	t.Parallel()
 	p := live(t)

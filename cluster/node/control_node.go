@@ -149,17 +149,15 @@ func (d *drain) isDone() bool {
 	return d.done
 }
 
-// handOver begins a drain of all that the cluster can hand over.
+// handOver begins to hand over all that can be. Of a node whose actors cannot travel nothing can: it gives its shards
+// up when it leaves.
 func (c controlled) handOver(n *Node, of uint64) {
 	over := func(err error) { c.p.drain.over(of, err) }
-	mover, moves := any(n.Cluster()).(interface {
-		Drain(within time.Duration, done func(error))
-	})
-	if !moves {
-		over(nil) // to leave is all there is
+	if me, here := n.Cluster().View().Member(c.p.self.Name); !here || !me.Moves {
+		over(nil)
 		return
 	}
-	mover.Drain(c.p.config.Cluster.DrainTimeout, over)
+	n.Cluster().Drain(c.p.config.Cluster.DrainTimeout, over)
 }
 
 func (c controlled) Drain() (Drained, error) {
