@@ -34,13 +34,14 @@ func (t *tool) certCommand(config *string) *cobra.Command {
 	}
 	var days int
 	var json bool
+	var scale string
 	issue := func(use, short string, args cobra.PositionalArgs, issued func(f *folder, args []string) error) {
 		v := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
 		v.RunE = func(v *cobra.Command, given []string) error {
 			if err := args(v, given); err != nil {
 				return misuse{fmt.Errorf("%w; it is used as: firefly cert %s", err, use)}
 			}
-			f, err := t.openFolder(*config, days)
+			f, err := t.openFolder(*config, scale, days)
 			if err != nil {
 				return err
 			}
@@ -51,6 +52,9 @@ func (t *tool) certCommand(config *string) *cobra.Command {
 		}
 		v.Flags().IntVar(&days, "days", int(identity.IssuedFor/(24*time.Hour)), "how long they are valid")
 		v.Flags().BoolVar(&json, "json", false, "as one JSON object")
+		if strings.HasPrefix(use, "init") {
+			v.Flags().StringVar(&scale, "scale", "", "game=4: also for copies that scale is to start")
+		}
 		c.AddCommand(v)
 	}
 	issue("init", "Make a CA, and a certificate for each node of runtime.toml; what is there is kept", cobra.NoArgs,
@@ -87,8 +91,18 @@ type folder struct {
 }
 
 // openFolder finds where certificates belong. Nothing is written yet.
-func (t *tool) openFolder(config string, days int) (*folder, error) {
+func (t *tool) openFolder(config, scale string, days int) (*folder, error) {
 	c, err := t.load(config)
+	if err == nil && scale != "" {
+		var table string
+		var count int
+		if table, count, err = parseScale(scale); err == nil {
+			c, err = node.LoadScaled(config, t.kinds, table, count)
+		}
+		if err != nil {
+			err = asMisuse(err)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -101,6 +101,9 @@ func TestCertInitMakesAllThatIsMissingAndWritesOverNothing(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
+	if code, _, err := asked(t, path, "cert", "init", "--scale", "game=3"); code != exitOK || !there(at("game-3.pem")) {
+		t.Errorf("for a copy still to come: exit code %d, %s", code, err)
+	}
 	for file, text := range before {
 		if now, _ := os.ReadFile(file); string(now) != text && !strings.Contains(file, "game-2") {
 			t.Errorf("%s was written over", file)
@@ -160,6 +163,7 @@ func TestCertSaysWhatIsInItsWay(t *testing.T) {
 		{torn, []string{"cert", "init", "--days", "0"}, exitUsage, "--days is 1 to 3650"},
 		{configured(t, proven), []string{"cert", "client", "ops"}, exitUsage, "there is no CA yet"},
 		{torn, []string{"cert"}, exitUsage, "which of its verbs"},
+		{torn, []string{"cert", "init", "--scale", "shop=3"}, exitUsage, "no table with a count"},
 	} {
 		code, _, err := asked(t, c.path, c.args...)
 		if code != c.code || !strings.Contains(err, c.want) {
