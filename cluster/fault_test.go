@@ -21,7 +21,8 @@ type faults struct {
 	calm    bool
 	nodes   map[string]*shakyCarrier
 	cut     map[[2]string]bool
-	last    map[[2]string]time.Time // when the newest batch between two will be there
+	slow    map[[2]string]time.Duration // what it takes between two beside that, at most
+	last    map[[2]string]time.Time     // when the newest batch between two will be there
 }
 
 // some reports whether luck has it so, n times in 1,000.
@@ -62,7 +63,7 @@ func (s *shakyCarrier) Send(address string, b []byte) {
 			continue
 		}
 		pair, now := [2]string{s.address, address}, s.clock.Now()
-		wait := s.upTo(s.delay)
+		wait := s.upTo(s.delay) + s.upTo(s.slow[pair])
 		if !s.some(s.hasty) {
 			wait = max(wait, s.last[pair].Sub(now))
 			s.last[pair] = now.Add(wait)

@@ -18,6 +18,7 @@ type parking struct {
 	waiting []parked
 	busy    []atomic.Int32 // by shard: how many wait or are on their way out
 	limit   int
+	doors   []door // by shard: how envelopes come to its actors on this node
 }
 
 type parked struct {
@@ -28,7 +29,7 @@ type parked struct {
 }
 
 func newParking(shards, limit int) *parking {
-	return &parking{busy: make([]atomic.Int32, shards), limit: limit}
+	return &parking{busy: make([]atomic.Int32, shards), doors: make([]door, shards), limit: limit}
 }
 
 // occupied reports whether envelopes for the shard wait, so that later ones must not overtake them.

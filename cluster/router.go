@@ -50,7 +50,7 @@ func (c *Cluster) attempt(e *actors.Envelope) fate {
 	if !seen.reaches(c, owner) || k.occupied(t.shard) && !e.Announces() {
 		return c.park(e, seen, t)
 	}
-	return c.toOwner(e, seen, t, owner)
+	return c.toOwner(e, seen, t, owner, k)
 }
 
 // locate finds out where the receiver lives.
@@ -125,7 +125,7 @@ func (c *Cluster) toNode(e *actors.Envelope, seen *picture, name string) fate {
 }
 
 // toOwner sends to the owner of a shard, which can be reached.
-func (c *Cluster) toOwner(e *actors.Envelope, seen *picture, t target, owner Owner) fate {
+func (c *Cluster) toOwner(e *actors.Envelope, seen *picture, t target, owner Owner, k *parking) fate {
 	if e.Epoch != owner.Epoch {
 		e.Epoch = owner.Epoch
 	}
@@ -133,7 +133,7 @@ func (c *Cluster) toOwner(e *actors.Envelope, seen *picture, t target, owner Own
 		return c.toPeer(e, seen, seen.peers[owner.Incarnation])
 	}
 	at := actors.Tenure{Role: t.role, Shard: t.shard, Epoch: owner.Epoch}
-	f := c.tenancy.deliver(seen, at, e, nil, true)
+	f := c.tenancy.deliver(&k.doors[t.shard], seen, at, e, nil, true)
 	if f == full {
 		c.refuse(e, actors.Overloaded, "%s: too many wait while its shard moves", e.To)
 		return sent
@@ -187,7 +187,8 @@ func (c *Cluster) unpark() {
 }
 
 func (c *Cluster) unparked(seen *picture, t target, e *actors.Envelope) {
-	for c.toOwner(e, seen, t, seen.view.Owner(t.role, t.shard)) == stale { // its tenure is just becoming ordinary
+	k := c.parking(t.role)
+	for c.toOwner(e, seen, t, seen.view.Owner(t.role, t.shard), k) == stale { // its tenure is just becoming ordinary
 	}
 }
 
@@ -226,7 +227,7 @@ func (c *Cluster) admit(e *actors.Envelope, from *origin, direct bool) fate {
 	owner := seen.view.Owner(t.role, t.shard)
 	f := stale
 	if owner.Epoch == e.Epoch && owner.Incarnation == c.self.Incarnation {
-		f = c.tenancy.deliver(seen, at, e, from, direct)
+		f = c.tenancy.deliver(c.tenancy.door(t.role, t.shard), seen, at, e, from, direct)
 	} else {
 		f = c.tenancy.put(seen, at, kept{e: e}, from, direct)
 	}

@@ -19,7 +19,6 @@ const forgetAfter = 10 * time.Second
 // unless another is at it.
 type tenancy struct {
 	c     *Cluster
-	doors sync.Map     // role -> []door, by shard
 	own   ledger       // of envelopes routed on this node that wait here
 	count atomic.Int64 // envelopes that wait at tenures
 	waits atomic.Int32 // moves that wait for what was sent to be settled
@@ -59,11 +58,7 @@ func newTenancy(c *Cluster) *tenancy {
 
 // door is how envelopes come to a shard's actors.
 func (n *tenancy) door(role string, shard int) *door {
-	all, ok := n.doors.Load(role)
-	if !ok {
-		all, _ = n.doors.LoadOrStore(role, make([]door, n.c.o.Shards))
-	}
-	return &all.([]door)[shard]
+	return &n.c.parking(role).doors[shard]
 }
 
 // self is the origin of what is routed on this node.
@@ -71,19 +66,20 @@ func (n *tenancy) self() *origin { return &origin{member: n.c.self.Incarnation, 
 
 // deliver brings an envelope to the present tenure of a shard of this node, unless the picture has changed. A nil
 // origin is this node itself.
-func (n *tenancy) deliver(seen *picture, t actors.Tenure, e *actors.Envelope, from *origin, direct bool) fate {
-	d := n.door(t.Role, t.Shard)
+func (n *tenancy) deliver(d *door, seen *picture, t actors.Tenure, e *actors.Envelope, from *origin,
+	direct bool) fate {
 	if !d.enter() {
 		if from == nil {
 			from = n.self()
 		}
 		return n.put(seen, t, kept{e: e}, from, direct)
 	}
-	defer d.leave()
 	if n.c.picture.Load() != seen {
+		d.leave()
 		return stale
 	}
 	n.c.local.Deliver(e)
+	d.leave()
 	return sent
 }
 
