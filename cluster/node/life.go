@@ -128,7 +128,7 @@ func (n *Node) next() {
 		n.fail(err)
 		return
 	}
-	young.Serve(n.System)
+	young.Serve(mover{n.System})
 	n.store.Renew(incarnation)
 	if n.archive != nil {
 		n.archive.Renew(incarnation)
@@ -153,7 +153,7 @@ func (n *Node) next() {
 		n.parts.Reborn(incarnation)
 	}
 	n.parts.Scheduler.Offload(func() {
-		if err := young.Start(l.ctx, n.System); err != nil {
+		if err := young.Start(l.ctx, mover{n.System}); err != nil {
 			n.fail(err)
 			return
 		}

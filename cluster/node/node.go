@@ -183,7 +183,7 @@ func (n *Node) ownersChanged(role string, lost, moved []int) {
 
 // Start joins the cluster. The gate's sockets are not its business: see Process.
 func (n *Node) Start(ctx context.Context) error {
-	err := n.Cluster().Start(ctx, n.System)
+	err := n.Cluster().Start(ctx, mover{n.System})
 	n.lives.there.Store(err == nil)
 	return err
 }
