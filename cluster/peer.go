@@ -248,12 +248,18 @@ func (p *peer) owe() {
 	})
 }
 
-// tend is called every pingEvery: it notices silence, sends again what got lost, and pings.
-func (p *peer) tend(now time.Time) {
+// listen notices silence, and returns how long it has lasted.
+func (p *peer) listen(now time.Time) time.Duration {
 	quiet := time.Duration(p.c.elapsed(now) - p.heard.Load())
-	if quiet >= silence && !p.down.Swap(true) {
+	if quiet >= silence && !p.down.Swap(true) && p.gone.IsZero() {
 		p.c.o.Log.Warn("peer is silent", "node", p.member.Name, "for", quiet)
 	}
+	return quiet
+}
+
+// tend is called every pingEvery: it notices silence, sends again what got lost, and pings.
+func (p *peer) tend(now time.Time) {
+	quiet := p.listen(now)
 	if quiet >= stuck && now.Sub(p.reset) >= stuck {
 		p.reset = now
 		p.c.o.Carrier.Disconnect(p.member.Link)

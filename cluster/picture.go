@@ -96,8 +96,12 @@ func (c *Cluster) tick() {
 		c.o.Log.Warn("the lease may be over: actors pause", "node", c.self.Name)
 	}
 	current := c.picture.Load()
-	for _, incarnation := range slices.Sorted(maps.Keys(current.peers)) {
-		current.peers[incarnation].tend(now)
+	for _, incarnation := range slices.Sorted(maps.Keys(current.known)) {
+		if p := current.known[incarnation]; current.peers[incarnation] != nil {
+			p.tend(now)
+		} else { // it may have left: then nobody waits for what it might still send
+			p.listen(now)
+		}
 	}
 	c.unpark()
 	c.tenancy.look()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,7 @@ import (
 const (
 	racersInCI = 200
 	judges     = 40
-	stepEach   = 250 * time.Millisecond // of one racer
+	stepsEach  = 800 // a second, of all racers together
 	pingEach   = 5 * time.Second
 	endWithin  = time.Minute // until the last step is answered and counted
 )
@@ -56,7 +57,7 @@ type field struct {
 func run(t *testing.T, door string, racers int) *field {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	f := &field{t: t, stop: stop}
+	f, each := &field{t: t, stop: stop}, time.Duration(racers)*time.Second/stepsEach
 	t.Cleanup(f.end)
 	for i := range racers {
 		r := &racer{name: fmt.Sprint("r", i), ended: make(chan struct{}), sent: map[uint32]time.Time{}}
@@ -65,7 +66,7 @@ func run(t *testing.T, door string, racers int) *field {
 		}
 		f.racers = append(f.racers, r)
 		go r.read() // ends with its connection
-		f.over.Go(func() { r.live(ctx, time.Duration(i)*stepEach/time.Duration(racers), fmt.Sprint("j", i%judges)) })
+		f.over.Go(func() { r.live(ctx, each, time.Duration(i)*each/time.Duration(racers), fmt.Sprint("j", i%judges)) })
 	}
 	return f
 }
@@ -117,7 +118,7 @@ func (r *racer) ask(number uint32, body any) (seq uint32, err error) {
 }
 
 // live steps until it is told to stop.
-func (r *racer) live(ctx context.Context, late time.Duration, judge string) {
+func (r *racer) live(ctx context.Context, each, late time.Duration, judge string) {
 	next, ping := time.Now().Add(late), time.Now().Add(pingEach)
 	for {
 		select {
@@ -125,7 +126,7 @@ func (r *racer) live(ctx context.Context, late time.Duration, judge string) {
 			return
 		case <-time.After(time.Until(next)):
 		}
-		next = next.Add(stepEach)
+		next = next.Add(each)
 		if _, err := r.ask(101, &Step{N: r.steps.Add(1), Judge: judge}); err != nil {
 			r.fault("%v", err)
 			return
@@ -219,24 +220,27 @@ func (r *racer) done() error {
 	return nil
 }
 
-// slowestSoFar is the longest that a racer has waited for an answer since it was asked last, or waits now.
-func (f *field) slowestSoFar() (longest time.Duration) {
+// pauses are the longest that each racer has waited for an answer since it was asked last, or waits now, in order.
+func (f *field) pauses() []time.Duration {
+	all := make([]time.Duration, 0, len(f.racers))
 	for _, r := range f.racers {
 		r.mu.Lock()
-		longest = max(longest, r.slowest)
+		longest := r.slowest
 		for _, at := range r.sent {
 			longest = max(longest, time.Since(at))
 		}
 		r.slowest = 0
 		r.mu.Unlock()
+		all = append(all, longest)
 	}
-	return longest
+	slices.Sort(all)
+	return all
 }
 
 // during does something under load, goes on until nobody has to wait any more, and prints the longest pause.
 func (f *field) during(what string, do func()) {
 	f.t.Helper()
-	f.slowestSoFar()
+	f.pauses()
 	began := time.Now()
 	do()
 	took := time.Since(began)
@@ -247,8 +251,10 @@ func (f *field) during(what string, do func()) {
 		}
 		return nil
 	})
-	pause := f.slowestSoFar()
-	f.t.Logf("%s: took %v, longest pause %v", what, took.Round(time.Millisecond), pause.Round(time.Millisecond))
+	all, ms := f.pauses(), time.Millisecond
+	n := len(all)
+	f.t.Logf("%s: took %v; the longest pause of a racer: p50 %v, p99 %v, max %v", what, took.Round(ms),
+		all[n/2].Round(ms), all[n*99/100].Round(ms), all[n-1].Round(ms))
 }
 
 // open is how many requests are not answered.

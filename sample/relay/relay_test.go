@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/fireflyrt/firefly/cluster/cli"
@@ -18,6 +19,20 @@ func TestMain(m *testing.M) {
 		cli.Main(App)
 	}
 	os.Exit(m.Run())
+}
+
+// number is an environment variable's, or what CI has time for.
+func number(t *testing.T, name string, short int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return short
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q is no number above 0", name, text)
+	}
+	return n
 }
 
 const relayConfig = `[cluster]
@@ -39,10 +54,10 @@ listen = "127.0.0.1:9430+"
 `
 
 // start starts a cluster that runs the relay.
-func start(t *testing.T) *clustertest.Up {
+func start(t *testing.T, config string) *clustertest.Up {
 	t.Helper()
 	program, env := clustertest.Itself(t, asRelay)
-	return clustertest.New(t, clustertest.Game{Program: program, Config: relayConfig, Env: env}).Up()
+	return clustertest.New(t, clustertest.Game{Program: program, Config: config, Env: env}).Up()
 }
 
 // compete lets so many racers run.
