@@ -101,6 +101,8 @@ func (n *tenancy) stageFor(to actors.Tenure, c *chunk, from uint64) (s *stage, r
 		return nil, "" // of an attempt that is over
 	case n.c.mover == nil:
 		return nil, "actors cannot be moved to this node"
+	case n.stays:
+		return nil, "the node stops"
 	case n.staged+int(min(c.total, 1<<40)) > n.c.o.Staged:
 		return nil, fmt.Sprintf("%d bytes are more than there is room for beside %d of others", c.total, n.staged)
 	}

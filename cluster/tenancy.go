@@ -27,6 +27,7 @@ type tenancy struct {
 	strays   atomic.Uint64 // envelopes for tenures that nobody could name any more, routed anew
 
 	mu       sync.Mutex // guards what follows
+	stays    bool       // no move begins any more
 	at       map[actors.Tenure]*tenure
 	bytes    int // of the bodies of those that wait
 	moves    map[actors.Tenure]*move

@@ -263,7 +263,9 @@ func (c *Cluster) LeavesNothing() {
 		c.t.Error(err)
 	}
 	for _, f := range left {
-		c.t.Errorf("a file is left: %s", f.Name())
+		if f.Name() != "scale" { // it says what the next `up` starts
+			c.t.Errorf("a file is left: %s", f.Name())
+		}
 	}
 }
 

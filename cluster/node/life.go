@@ -78,9 +78,11 @@ func (n *Node) reborn() {
 	n.lives.last.Store(true)
 	since, lease := n.parts.Clock.Now(), n.config.Cluster.Lease
 	n.parts.Scheduler.Run(func() {
-		n.System.Retire(false, lease, func(left int) {
-			n.unwritten("entities", left)
-			n.linger(since)
+		n.Cluster().Stay(func() {
+			n.System.Retire(false, lease, func(left int) {
+				n.unwritten("entities", left)
+				n.linger(since)
+			})
 		})
 	})
 }

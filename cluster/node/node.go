@@ -192,6 +192,12 @@ func (n *Node) Start(ctx context.Context) error {
 // must be gone.
 func (n *Node) Stop(ctx context.Context) error {
 	n.lives.end()
+	still := make(chan struct{})
+	n.Cluster().Stay(func() { close(still) })
+	select { // actors that are at rest for a move would not end
+	case <-still:
+	case <-ctx.Done():
+	}
 	err := n.System.Stop(ctx)
 	err = errors.Join(err, n.lives.leave(ctx))
 	if n.archive != nil {

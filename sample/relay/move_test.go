@@ -42,6 +42,22 @@ func TestAShardOfAThousandRunnersMoves(t *testing.T) {
 	c.Stop()
 }
 
+// TestAClusterStopsInOrderThoughItIsMovingShards stops everything while nodes that have just come are given their share.
+func TestAClusterStopsInOrderThoughItIsMovingShards(t *testing.T) {
+	t.Parallel()
+	c := start(t, relayConfig)
+	f := compete(t, c, racersInCI)
+	f.during("half a second", func() { time.Sleep(time.Second / 2) })
+	f.end()
+	verb(t, c, "scale", "game=4")
+	c.Stop()
+	for _, name := range []string{"game-1", "game-2", "game-3", "game-4"} {
+		if text := c.Log(name); strings.Contains(text, "not finished") {
+			t.Errorf("%s did not stop in order:\n%s", name, clustertest.LastLines(text, 10))
+		}
+	}
+}
+
 // verb runs a verb, which must go well.
 func verb(t *testing.T, c *clustertest.Up, args ...string) string {
 	t.Helper()
