@@ -82,7 +82,8 @@ func (n *tenancy) try(of actors.Tenure, i Intent, o Owner, now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	at := site{of.Role, of.Shard}
-	if n.stays || n.moves[of] != nil || n.given[at] == i.At || now.Before(n.deferred[at].until) || len(n.at) >= n.c.o.Tenures {
+	if n.stays || n.moves[of] != nil || n.given[at] == i.At || now.Before(n.deferred[at].until) ||
+		len(n.at) >= n.c.o.Tenures {
 		return
 	}
 	t := n.at[of]

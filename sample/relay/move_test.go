@@ -42,7 +42,8 @@ func TestAShardOfAThousandRunnersMoves(t *testing.T) {
 	c.Stop()
 }
 
-// TestAClusterStopsInOrderThoughItIsMovingShards stops everything while nodes that have just come are given their share.
+// TestAClusterStopsInOrderThoughItIsMovingShards stops everything while nodes that have just come are given their
+// share.
 func TestAClusterStopsInOrderThoughItIsMovingShards(t *testing.T) {
 	t.Parallel()
 	c := start(t, relayConfig)
