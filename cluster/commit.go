@@ -103,11 +103,16 @@ func (n *tenancy) decided(role string, base int64) {
 	all := n.sortedMoves()
 	n.mu.Unlock()
 	for _, m := range all {
-		switch {
-		case m.of.Role != role || m.base != base:
-		case m.why != nil:
+		n.mu.Lock()
+		mine, why := m.of.Role == role && m.base == base, m.why
+		if mine && why != nil {
 			m.base = 0
-			n.off(m, m.why)
+		}
+		n.mu.Unlock()
+		switch {
+		case !mine:
+		case why != nil:
+			n.off(m, why)
 		default:
 			n.won(m)
 		}
@@ -133,7 +138,7 @@ func (n *tenancy) judgeOne(m *move, a *Assignment, view *View) {
 	o, me := a.Owners[m.of.Shard], n.c.self.Incarnation
 	if o.Epoch != m.of.Epoch || o.Incarnation != me {
 		first := o.Epoch == m.of.Epoch+1 // else others moved it on, from whom I had handed it to
-		if m.base != 0 && o.follows(m.of.Epoch) && (!first || o.Incarnation == m.target.Incarnation) {
+		if n.isWritten(m) && o.follows(m.of.Epoch) && (!first || o.Incarnation == m.target.Incarnation) {
 			n.won(m)
 		} else {
 			n.lost(m)
@@ -157,9 +162,19 @@ func (n *tenancy) judgeOne(m *move, a *Assignment, view *View) {
 	if why != nil {
 		n.off(m, why)
 	}
-	if m.base != 0 || m.step == prepared {
+	n.mu.Lock()
+	ready := m.base != 0 || m.step == prepared
+	n.mu.Unlock()
+	if ready {
 		n.c.o.Scheduler.Run(func() { n.commit(m.of.Role) })
 	}
+}
+
+// isWritten reports whether the transaction of a move may have been written.
+func (n *tenancy) isWritten(m *move) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return m.base != 0
 }
 
 // won ends a move that has taken place: from now on this node passes on what still comes.

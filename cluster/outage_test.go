@@ -140,7 +140,8 @@ func TestWhateverBefallsAnEtcdOfThreeCostsAPauseAndMovesNothing(t *testing.T) {
 			})
 			back := time.Now()
 			until(t, "both act again", func() bool {
-				return one.acts() && two.acts() && (!x.wiped || one.node().Incarnation() != self)
+				anew := one.node().Incarnation() != self && one.owners() != before
+				return one.acts() && two.acts() && gate.node().View().Roles["game"] != nil && (!x.wiped || anew)
 			})
 			took := time.Since(back)
 			if t.Logf("%s: everybody acted %v after its return", x.name, took); took > x.within {

@@ -49,13 +49,13 @@ func (s *Supervisor) follow(c *child) {
 // look asks a node how it is, beside.
 func (s *Supervisor) look(beside context.Context, c *child) {
 	c.looking = true
-	pid := c.running.PID
+	dir, pid := s.plan.Config.RunDir(), c.running.PID // the plan changes with scale
 	s.beside.Add(1)
 	go func() { // ends within askWithin
 		defer s.beside.Done()
 		ctx, cancel := context.WithTimeout(beside, askWithin)
 		defer cancel()
-		l := lookAt(ctx, s.plan.Config.RunDir(), c.Name, pid)
+		l := lookAt(ctx, dir, c.Name, pid)
 		select {
 		case s.looks <- l:
 		case <-beside.Done():
@@ -96,7 +96,7 @@ func (s *Supervisor) certify(beside context.Context, dead node.Running) {
 	if s.plan.Certify == nil || dead.Incarnation == 0 {
 		return
 	}
-	note := noteDeath(s.plan.Config.RunDir(), dead)
+	note, within := noteDeath(s.plan.Config.RunDir(), dead), 2*s.plan.Config.Cluster.Lease
 	s.beside.Add(1)
 	go func() { // ends when the registry knows, or would have found out by itself
 		defer s.beside.Done()
@@ -105,7 +105,7 @@ func (s *Supervisor) certify(beside context.Context, dead node.Running) {
 				os.Remove(note) //nolint:errcheck // the next supervisor certifies once more
 			}
 		}()
-		ctx, cancel := context.WithTimeout(beside, 2*s.plan.Config.Cluster.Lease)
+		ctx, cancel := context.WithTimeout(beside, within)
 		defer cancel()
 		for {
 			err := s.plan.Certify(ctx, dead)
@@ -134,11 +134,12 @@ func (s *Supervisor) beginStop(rush context.Context, why string) {
 			c.state = ended
 		}
 	}
+	within := s.plan.Config.Cluster.DrainTimeout
 	s.beside.Add(1)
 	go func() { // ends when the last node has
 		defer s.beside.Done()
 		tell := func(e Event) { s.told <- e }
-		s.stopped <- stopInOrder(rush, alive, s.plan.Config.Cluster.DrainTimeout, tell)
+		s.stopped <- stopInOrder(rush, alive, within, tell)
 	}()
 }
 
