@@ -26,15 +26,18 @@ const (
 const NoTicket actors.Code = "RELAY_NO_TICKET"
 
 var messages = wire.Messages(
-	wire.In[*Step](101),
+	wire.In[*Step](101).Within(answerWithin),
 	wire.Out[*Stepped](102),
 	wire.Out[*Counted](103),
-	wire.In[*Look](104),
+	wire.In[*Look](104).Within(answerWithin),
 	wire.Out[*Race](105),
 	wire.Internal[*Baton](106),
 	wire.Internal[*Verdict](107),
 	wire.Internal[*beat](108),
 )
+
+// answerWithin is long: on a machine that does other things an answer may be late, and is not lost.
+const answerWithin = time.Minute
 
 // App is the whole game.
 var App = node.App{
