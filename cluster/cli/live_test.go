@@ -21,7 +21,7 @@ import (
 // live makes a place for real nodes that play echo.
 func live(t *testing.T) *place {
 	t.Helper()
-	p := prepare(t, `drain_timeout = "1s"`, `drain_timeout = "30s"`,
+	p := prepare(t, `drain_timeout = "1s"`, `drain_timeout = "2m"`,
 		"[node.gate-1]", "[gate]\nrate = 100000\nburst = 1000000\n[node.gate-1]")
 	p.as = "echo"
 	return p

@@ -37,6 +37,7 @@ func number(t *testing.T, name string, short int) int {
 
 const relayConfig = `[cluster]
 name = "relay"
+drain_timeout = "2m"
 lease = "5s"
 etcd_port = 9470
 [node.gate-1]
