@@ -46,9 +46,9 @@ func (n *tenancy) decree(role string, a *Assignment, view *View) (d Decree, some
 		if m.of.Role != role || m.step != prepared || !n.stands(m, a) {
 			continue
 		}
-		m.base, some = a.Revision, true
+		m.base, m.gives, some = a.Revision, m.why == nil, true
 		next.abandon(s)
-		if m.why == nil {
+		if m.gives {
 			o := next.Owners[s]
 			next.Owners[s] = Owner{Name: m.target.Name, Incarnation: m.target.Incarnation, Epoch: o.Epoch + 1, From: me,
 				Root: o.Root}
@@ -89,6 +89,9 @@ func (n *tenancy) written(role string, base int64, err error) {
 	n.mu.Unlock()
 	if err == nil {
 		n.decided(role, base)
+		if a := c.record.Roles[role]; a != nil && a.Revision > base { // else the record will come, and be judged
+			c.o.Scheduler.Run(func() { n.commit(role) })
+		}
 		return
 	}
 	if !errors.Is(err, ErrConflict) {
@@ -104,17 +107,17 @@ func (n *tenancy) decided(role string, base int64) {
 	n.mu.Unlock()
 	for _, m := range all {
 		n.mu.Lock()
-		mine, why := m.of.Role == role && m.base == base, m.why
-		if mine && why != nil {
+		mine, gives, why := m.of.Role == role && m.base == base, m.gives, m.why
+		if mine && !gives {
 			m.base = 0
 		}
 		n.mu.Unlock()
 		switch {
 		case !mine:
-		case why != nil:
-			n.off(m, why)
-		default:
+		case gives:
 			n.won(m)
+		default:
+			n.off(m, why)
 		}
 	}
 	n.begin(n.c.o.Clock.Now())

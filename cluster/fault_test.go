@@ -18,6 +18,8 @@ type faults struct {
 	delay   time.Duration // at most, of a batch
 	lag     time.Duration // at most, of what a watch brings: so it skips what was overtaken
 	unknown int           // of 1,000 transactions, whose outcome is not told
+	late    time.Duration // until the outcome of the others is told, at least
+	decreed func(Decree)  // is called before a transaction is written
 	calm    bool
 	nodes   map[string]*shakyCarrier
 	cut     map[[2]string]bool
@@ -123,10 +125,13 @@ func (y *slowRegistry) Assign(d Decree, done func(error)) {
 		y.clock.AfterFunc(y.upTo(100*time.Millisecond), func() { done(errCutOff) })
 		return
 	}
+	if y.decreed != nil {
+		y.decreed(d)
+	}
 	y.Registry.Assign(d, func(err error) {
 		if y.some(y.unknown) { // it came there, but nobody knows
 			err = errCutOff
 		}
-		y.clock.AfterFunc(y.upTo(y.delay), func() { done(err) })
+		y.clock.AfterFunc(y.late+y.upTo(y.delay), func() { done(err) })
 	})
 }

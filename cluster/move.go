@@ -14,6 +14,7 @@ const (
 	freezeFor  = 250 * time.Millisecond // for open questions of the shard's actors
 	settleFor  = time.Second            // until what they sent has arrived
 	stageFor   = 5 * time.Second        // until the target has their state
+	commitFor  = 5 * time.Second        // until the transaction is written
 	deferFirst = 250 * time.Millisecond // a move that was put off is tried again after so long
 	deferLast  = 8 * time.Second        // at most
 	tries      = 5                      // and so often; then the intent is given up, and the coordinator decides anew
@@ -42,6 +43,7 @@ type move struct {
 	state   []byte
 	sent    int
 	base    int64 // a transaction made from this revision is under way or its outcome unknown; 0: none
+	gives   bool  // that transaction hands the shard over; else it gives the intent up
 	why     error // it is given up as soon as it can be
 }
 
@@ -55,6 +57,7 @@ type delay struct {
 var (
 	errUnsettled = errors.New("cluster: what was sent before was not taken in time")
 	errUnstaged  = errors.New("cluster: the target did not take the state in time")
+	errUnwritten = errors.New("cluster: the transaction was not written in time")
 	errUnwanted  = errors.New("cluster: the intent is gone")
 	errNoTarget  = errors.New("cluster: the target is gone")
 )

@@ -173,6 +173,7 @@ func (n *tenancy) judged(v *verdict, from uint64) {
 		n.off(m, fmt.Errorf("cluster: %s refused the state: %s", m.target.Name, v.refusal))
 		return
 	}
+	n.c.o.Clock.AfterFunc(commitFor, func() { n.late(m, prepared, errUnwritten) })
 	n.c.o.Scheduler.Run(func() { n.commit(m.of.Role) })
 }
 

@@ -258,6 +258,7 @@ func TestChainsOfMovesLoseDoubleAndReorderNothing(t *testing.T) {
 	t.Parallel()
 	voyages(t, 200, func(w *voyage) {
 		w.delay, w.lag = 4*time.Millisecond, 30*time.Millisecond
+		w.late = w.upTo(w.lag)
 		if w.seed%3 == 0 {
 			w.lag = 200 * time.Millisecond
 		}
@@ -298,6 +299,7 @@ func TestWhateverGoesWrongNothingIsLostThatNeedNotBe(t *testing.T) {
 	t.Parallel()
 	voyages(t, 100, func(w *voyage) {
 		w.delay, w.lag = 4*time.Millisecond, time.Duration(1+w.luck.IntN(150))*time.Millisecond
+		w.late = w.upTo(w.lag)
 		w.lost, w.doubled, w.hasty, w.unknown, w.stubborn = 10, 5, 5, 30, 50
 		gates := []*crew{w.join("gate-1", "gate"), w.join("gate-2", "gate")}
 		games := []*crew{w.join("game-1", "game"), w.join("game-2", "game")}

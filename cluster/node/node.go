@@ -109,7 +109,7 @@ func (n *Node) newCluster(incarnation uint64) (*cluster.Cluster, error) {
 	}
 	c, err := cluster.New(cluster.Options{
 		Self: cluster.Member{Name: n.self.Name, Incarnation: incarnation, Roles: n.self.Roles,
-			TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
+			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
 		Shards: n.config.Cluster.Shards, Lease: n.config.Cluster.Lease, Expected: expected,
 		Registry: registry, Carrier: n.lives.berth.Tenant(),
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Draw: n.parts.Draw,
