@@ -118,7 +118,7 @@ func (w *crowd) stopped(z node.Running, kinds []string, since admin.Report) (lat
 	w.t.Helper()
 	clustertest.Await(w.t, goOnWithin, z.Name+" to stop", func() error {
 		r := w.look(z)
-		if r.Moves["taken_total"] > since.Moves["taken_total"] {
+		if r.Moves["shards_taken_total"] > since.Moves["shards_taken_total"] {
 			return nil
 		}
 		late = handled(&r) - handled(&since)
