@@ -15,8 +15,11 @@ import (
 const asRelay = "FIREFLY_TEST_GAME=relay"
 
 func TestMain(m *testing.M) {
-	if os.Getenv("FIREFLY_TEST_GAME") == "relay" {
+	switch os.Getenv("FIREFLY_TEST_GAME") {
+	case "relay":
 		cli.Main(App)
+	case "inn":
+		cli.Main(inn)
 	}
 	os.Exit(m.Run())
 }
