@@ -39,13 +39,14 @@ chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kill
 	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|WheneverIts|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink|Wiped|Misses' ./cluster/replay
 	FIREFLY_SEEDS=3000 go test -count 1 -timeout 30m -run 'Chains' ./cluster
 	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'WhateverGoesWrong' ./cluster
-	FIREFLY_ROUNDS=10 FIREFLY_RACERS=200 FIREFLY_RUNNERS=1000 FIREFLY_STEPS=800 go test -count 1 -timeout 30m -v ./sample/relay
+	FIREFLY_ROUNDS=10 FIREFLY_RACERS=200 FIREFLY_RUNNERS=1000 FIREFLY_STEPS=800 FIREFLY_LODGERS=20000 \
+		go test -count 1 -timeout 30m -v ./sample/relay
 	FIREFLY_SEEDS=200 go test -count 1 -timeout 30m -run 'Whatever|Random|Life' ./actors
 	FIREFLY_LONG=1 go test -count 1 -timeout 30m -v -run 'WhateverBefalls' ./cluster ./sample
 	go test -count 1 -timeout 30m -run Sparks ./sample -rapid.checks 1000
 	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 FIREFLY_SEEDS=200 go test -count 1 -timeout 30m \
 		-run 'StoreIsAway|Takeovers|RowsLife|WhateverTheServerDoes|NoConfirmedUpdate' ./persist -rapid.checks 2000
-	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 FIREFLY_PARTITIONS=16 FIREFLY_CUT=12 \
+	FIREFLY_KILLS=100 FIREFLY_DOWN=30 FIREFLY_ZOMBIES=10 FIREFLY_PARTITIONS=16 FIREFLY_CUT=12 FIREFLY_SEVERED=6 \
 		go test -count 1 -timeout 60m -v ./sample/bank
 
 clean: ## remove what clusters leave here: logs, binaries, embedded stores. The world begins anew

@@ -21,6 +21,9 @@ type RegistryOptions struct {
 	Log       *slog.Logger
 	// Credential is shown to an etcd off the loopback, which must prove itself too. On the loopback all is plain.
 	Credential *identity.Credential
+	// From is where the node that calls listens, host:port; "": it is no node. One that listens at an address of its
+	// own on the loopback calls from there, as it calls other nodes, and so it can be told from others there.
+	From string
 }
 
 func (o *RegistryOptions) prefix() string { return "/firefly/" + o.Cluster + "/" } // a slash: /a/ does not see /ab/

@@ -47,6 +47,12 @@ func newHandshake(who *identity.Credential, log *slog.Logger) *handshake {
 // calls is how etcd is called: plainly on the loopback, and otherwise by proving who one is. All endpoints are alike.
 func (o *RegistryOptions) calls() ([]grpc.DialOption, error) {
 	calls := reconnectSoon()
+	if from := o.source(); from != nil {
+		d := net.Dialer{LocalAddr: from}
+		calls = append(calls, grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", to)
+		}))
+	}
 	if !slices.ContainsFunc(o.Endpoints, open) {
 		return calls, nil
 	}
@@ -56,6 +62,17 @@ func (o *RegistryOptions) calls() ([]grpc.DialOption, error) {
 	h := newHandshake(o.Credential, o.Log)
 	h.call = (*identity.Proof).CallServer
 	return append(calls, grpc.WithTransportCredentials(h)), nil
+}
+
+// source is the address that etcd is called from; nil: whichever the system chooses.
+func (o *RegistryOptions) source() net.Addr {
+	host, _, err := net.SplitHostPort(o.From)
+	ip := net.ParseIP(host)
+	if err != nil || ip == nil || !ip.IsLoopback() || host == "127.0.0.1" || host == "::1" ||
+		slices.ContainsFunc(o.Endpoints, open) {
+		return nil
+	}
+	return &net.TCPAddr{IP: ip}
 }
 
 // open says whether an address is reached by others than this machine.

@@ -432,3 +432,28 @@ func TestJoiningWaitsForEtcdAsLongAsItIsTold(t *testing.T) {
 		t.Error("it joined nothing")
 	}
 }
+
+func TestANodeWithALoopbackAddressOfItsOwnCallsEtcdFromThere(t *testing.T) {
+	t.Parallel()
+	here, away := []string{"127.0.0.1:2379"}, []string{"10.0.0.5:2379"}
+	for _, c := range []struct {
+		from string
+		to   []string
+		want string
+	}{
+		{"127.0.0.12:9410", here, "127.0.0.12:0"},
+		{"127.0.0.1:9410", here, ""},
+		{"localhost:9410", here, ""},
+		{"127.0.0.12:9410", away, ""},
+		{"10.0.0.7:9410", away, ""},
+		{"", here, ""},
+	} {
+		got, o := "", RegistryOptions{Endpoints: c.to, From: c.from}
+		if a := o.source(); a != nil {
+			got = a.String()
+		}
+		if got != c.want {
+			t.Errorf("one that listens at %q calls %v from %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}

@@ -163,7 +163,7 @@ func (p *process) startNode(ctx context.Context) error {
 		}
 	}
 	registry := registryOptions(p.config, p.log)
-	registry.Credential = p.credential
+	registry.Credential, registry.From = p.credential, p.self.Listen
 	parts.Registry = func() (cluster.Registry, error) { return cluster.NewEtcdRegistry(registry) }
 	if p.node, err = Assemble(p.blueprint, p.config, p.self.Name, parts); err != nil {
 		return err

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/fireflyrt/firefly/cluster"
 	"github.com/fireflyrt/firefly/cluster/clustertest"
+	"github.com/fireflyrt/firefly/cluster/etcdtest"
 	"github.com/fireflyrt/firefly/cluster/node"
 )
 
@@ -47,7 +52,7 @@ flush_every = "1s"
 // A divided is a crowd whose branch can be cut in two.
 type divided struct {
 	*crowd
-	proxies map[string]*clustertest.Proxy // by the node that it stands before
+	proxies map[string]*clustertest.Proxy // by the node that it stands before, or by where it listens before etcd
 }
 
 // cut holds back all that one node sends to another.
@@ -128,4 +133,161 @@ func (d *divided) kept() (n int) {
 		n += p.Kept()
 	}
 	return n
+}
+
+var advertised = regexp.MustCompile(`advertise = .*\n`)
+
+// TestWhoIsCutOffFromEtcdStopsBeforeOthersMayTakeOver cuts nodes of a busy bank off from an etcd of three, one way or
+// both, until others have taken over from them. They stop before that, nothing that they write later is taken, and when
+// it is healed everybody is answered.
+func TestWhoIsCutOffFromEtcdStopsBeforeOthersMayTakeOver(t *testing.T) {
+	t.Parallel()
+	d := &divided{proxies: map[string]*clustertest.Proxy{}}
+	var before []string
+	for _, endpoint := range etcdtest.Start(t).Endpoints() {
+		p := clustertest.Stand(t, "127.0.0.1:0", endpoint)
+		d.proxies[p.Address] = p
+		before = append(before, p.Address)
+	}
+	text := advertised.ReplaceAllString(partitionConfig, "")
+	b := build(t, inMariaDB, strings.Replace(text, "etcd_port = 9470",
+		"etcd = [\""+strings.Join(before, "\", \"")+"\"]", 1))
+	b.up = b.Up()
+	d.crowd = b.crowd()
+	payers := d.payers(4)
+	notes := d.writers(4)
+	d.goesOn("at the beginning", time.Now())
+	rounds := number(t, "FIREFLY_SEVERED", 1)
+	for n := range rounds {
+		d.sever(cuts[n%len(cuts)])
+	}
+	d.enough(linesPerKill*rounds, transfersPerKill*rounds)
+	d.stop()
+	d.report(t)
+	t.Run("bank", func(t *testing.T) { payers.audit(t, d.arrived(t), int64(transfersPerKill*rounds)) })
+	d.forget()
+	t.Run("ack ledger", func(t *testing.T) { d.compareNotes(t, notes, linesPerKill*rounds) })
+	b.up.Stop()
+}
+
+// A way is one node's to etcd and back.
+type way struct {
+	node    string
+	in, out bool // what it sends is held back, what it is sent
+}
+
+// cuts are the ways that are cut at once. CI takes the first of them. Of the nodes of each the first coordinates.
+var cuts = [...][]way{
+	{{"game-1", true, true}, {"persist-1", true, false}},
+	{{"game-2", true, false}, {"persist-2", false, true}},
+	{{"persist-1", true, true}, {"game-1", false, true}},
+}
+
+// sever cuts nodes off from etcd until others have taken over from all of them, and heals that.
+func (d *divided) sever(ways []way) {
+	d.t.Helper()
+	d.Appoint(ways[0].node)
+	d.busily(answersPerKill)
+	began, kept := time.Now(), d.kept()
+	owned := map[string]map[int]uint64{}
+	for _, w := range ways {
+		owned[w.node] = d.vault.fences(d.named(w.node).Roles[0])
+		host, _, _ := net.SplitHostPort(d.named(w.node).Listen)
+		for _, p := range d.proxies {
+			p.Cut(host, w.in, w.out)
+		}
+	}
+	stopped := map[string]uint64{}
+	for _, w := range ways {
+		stopped[w.node] = d.stops(d.Node(w.node), began)
+	}
+	for _, w := range ways {
+		d.taken(w.node, owned[w.node])
+	}
+	took := time.Since(began)
+	d.goesOn(fmt.Sprint("while ", ways, " are cut"), time.Now())
+	d.busily(answersPerKill)
+	for _, w := range ways {
+		if now := d.handled(d.Node(w.node)); now != stopped[w.node] {
+			d.t.Errorf("%s has handled %d messages after its lease", w.node, now-stopped[w.node])
+		}
+	}
+	rows, fences := d.newest(), d.vault.fences("game")
+	if kept = d.kept() - kept; kept == 0 {
+		d.t.Errorf("%v: nothing was held back: nothing was tested", ways)
+	}
+	healed := time.Now()
+	for _, p := range d.proxies {
+		p.Heal()
+	}
+	d.goesOn(fmt.Sprint("after ", ways, " were healed"), healed)
+	d.busily(answersPerKill)
+	d.nothingStale(rows, fences)
+	d.t.Logf("%v: others took over within %v; cut for %v, which held back %d; everybody went on within %v", ways,
+		short(took), short(healed.Sub(began)), kept, short(d.wentOn.Sub(healed)))
+}
+
+// stops waits until a node says that it acts no more, and returns what it has handled by then. Nobody may own what it
+// has had while it says that it acts.
+func (d *divided) stops(z node.Running, cut time.Time) (handled uint64) {
+	d.t.Helper()
+	clustertest.Await(d.t, goOnWithin, z.Name+" to stop", func() error {
+		owned := d.owned(z)
+		r := d.look(z)
+		if r.Reason != "not registered" {
+			if owned == 0 {
+				d.t.Fatalf("others own what %s has had, and it is %s %s", z.Name, r.State, r.Reason)
+			}
+			return fmt.Errorf("it is %s %s", r.State, r.Reason)
+		}
+		return nil
+	})
+	d.t.Logf("%s had stopped %v after it was cut off, and owned %d shards", z.Name, short(time.Since(cut)), d.owned(z))
+	clustertest.AwaitEach(d.t, settling, goOnWithin, "what "+z.Name+" has begun to end", func() error {
+		last := handled
+		if handled = d.handled(z); handled != last {
+			return fmt.Errorf("it has handled %d more", handled-last)
+		}
+		return nil
+	})
+	return handled
+}
+
+// settling is the pause between two looks at what a node has handled.
+const settling = 100 * time.Millisecond
+
+// owned is how many shards of its first role a node has in the registry.
+func (d *divided) owned(z node.Running) (n int) {
+	d.t.Helper()
+	text, err := d.Registered("owners/" + z.Roles[0])
+	var owners cluster.Assignment
+	if err == nil {
+		err = json.Unmarshal([]byte(text[""]), &owners)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, o := range owners.Owners {
+		if o.Incarnation == z.Incarnation {
+			n++
+		}
+	}
+	return n
+}
+
+// taken waits until others own what a node has owned.
+func (d *divided) taken(name string, owned map[int]uint64) {
+	d.t.Helper()
+	clustertest.Await(d.t, goOnWithin, "others to take over from "+name, func() error {
+		taken := 0
+		for shard, number := range d.vault.fences(d.named(name).Roles[0]) {
+			if number > owned[shard] {
+				taken++
+			}
+		}
+		if taken < enoughShards {
+			return fmt.Errorf("they have taken %d shards", taken)
+		}
+		return nil
+	})
 }
