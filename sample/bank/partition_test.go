@@ -208,8 +208,8 @@ func (d *divided) sever(ways []way) {
 	d.goesOn(fmt.Sprint("while ", ways, " are cut"), time.Now())
 	d.busily(answersPerKill)
 	for _, w := range ways {
-		if now := d.handled(d.Node(w.node)); now != stopped[w.node] {
-			d.t.Errorf("%s has handled %d messages after its lease", w.node, now-stopped[w.node])
+		if r := d.look(d.Node(w.node)); handled(&r) != stopped[w.node] {
+			d.t.Errorf("%s has handled %d messages after its lease", w.node, handled(&r)-stopped[w.node])
 		}
 	}
 	rows, fences := d.newest(), d.vault.fences("game")
@@ -229,7 +229,7 @@ func (d *divided) sever(ways []way) {
 
 // stops waits until a node says that it acts no more, and returns what it has handled by then. Nobody may own what it
 // has had while it says that it acts.
-func (d *divided) stops(z node.Running, cut time.Time) (handled uint64) {
+func (d *divided) stops(z node.Running, cut time.Time) (done uint64) {
 	d.t.Helper()
 	clustertest.Await(d.t, goOnWithin, z.Name+" to stop", func() error {
 		owned := d.owned(z)
@@ -244,13 +244,13 @@ func (d *divided) stops(z node.Running, cut time.Time) (handled uint64) {
 	})
 	d.t.Logf("%s had stopped %v after it was cut off, and owned %d shards", z.Name, short(time.Since(cut)), d.owned(z))
 	clustertest.AwaitEach(d.t, settling, goOnWithin, "what "+z.Name+" has begun to end", func() error {
-		last := handled
-		if handled = d.handled(z); handled != last {
-			return fmt.Errorf("it has handled %d more", handled-last)
+		r, last := d.look(z), done
+		if done = handled(&r); done != last {
+			return fmt.Errorf("it has handled %d more", done-last)
 		}
 		return nil
 	})
-	return handled
+	return done
 }
 
 // settling is the pause between two looks at what a node has handled.
