@@ -188,16 +188,17 @@ func (y *EtcdRegistry) follow(from int64) {
 	}
 }
 
-// apply brings one response of the watch: all changes of its revisions at once.
+// apply brings one response of the watch: all changes of its revisions at once. How far it goes its events say: of a
+// watch that is far behind there is more to come, and the header's revision is etcd's own.
 func (y *EtcdRegistry) apply(news clientv3.WatchResponse) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	if news.Header.Revision <= y.state.revision {
-		return // a read was faster
-	}
 	next := y.state.clone()
-	next.revision = news.Header.Revision
 	for _, e := range news.Events {
+		if e.Kv.ModRevision <= y.state.revision {
+			continue // a read was faster
+		}
+		next.revision = e.Kv.ModRevision
 		key := strings.TrimPrefix(string(e.Kv.Key), y.prefix)
 		if e.Type == clientv3.EventTypeDelete {
 			next.remove(key)
@@ -205,7 +206,9 @@ func (y *EtcdRegistry) apply(news clientv3.WatchResponse) {
 			y.o.Log.Error("the registry holds what I cannot read", "key", string(e.Kv.Key), "error", err)
 		}
 	}
-	y.show(next) //nolint:errcheck // if it is another registry's, the watch ends
+	if next.revision > y.state.revision {
+		y.show(next) //nolint:errcheck // if it is another registry's, the watch ends
+	}
 }
 
 // elect takes the election if nobody holds it.

@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster/freeport"
 )
@@ -162,6 +166,29 @@ func TestEtcdsRestartCostsAPauseAndMovesNothing(t *testing.T) {
 	until(t, "all are members", func() bool { return len(gate.View().Members) == 3 })
 	if now := fmt.Sprint(gate.View().Roles["game"].Owners); now != owners {
 		t.Errorf("owners changed from %s to %s", owners, now)
+	}
+}
+
+func TestAWatchThatIsFarBehindBringsNothingOldAndLeavesNothingOut(t *testing.T) {
+	t.Parallel()
+	heard := new(listener)
+	y := &EtcdRegistry{o: RegistryOptions{Log: slog.New(slog.DiscardHandler)}, prefix: "/firefly/x/", witness: heard}
+	news := func(header int64, owners ...string) { // etcd tells its own revision with each part of what was missed
+		r := clientv3.WatchResponse{Header: &etcdserverpb.ResponseHeader{Revision: header}}
+		for _, text := range owners {
+			r.Events = append(r.Events, &clientv3.Event{Type: clientv3.EventTypePut, Kv: &mvccpb.KeyValue{
+				Key: []byte("/firefly/x/coordinator"), Value: []byte(text), ModRevision: 10 + int64(text[0]-'0')}})
+		}
+		y.apply(r)
+	}
+	news(30, "1", "2")
+	news(30, "3")
+	if got := heard.get().Coordinator; got != 3 {
+		t.Errorf("of three changes in two parts the newest known is the %dth", got)
+	}
+	news(31, "2")
+	if got := heard.get().Coordinator; got != 3 {
+		t.Errorf("the %dth change came after the third", got)
 	}
 }
 
