@@ -189,7 +189,7 @@ func TestQuestionsAreForgottenWhenAnsweredOrTooOld(t *testing.T) {
 	ask(1, time.Second)
 	two := ask(2, time.Minute)
 	ask(3, time.Minute)
-	q.expire(now.Add(2 * time.Second))
+	q.expire(now.Add(2*time.Second), 100)
 	q.close(two.Answer(0, 0, nil))
 	all := q.takeAll()
 	if len(all) != 1 || all[0].Request != 3 || all[0].Body != nil {

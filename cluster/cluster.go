@@ -121,6 +121,7 @@ type Cluster struct {
 	picture   atomic.Pointer[picture]
 	until     atomic.Int64 // time of the cluster's own, in ns, until which the lease surely runs
 	closed    atomic.Bool
+	forgotten atomic.Bool   // by the registry: what is not known of it now never will be
 	lost      atomic.Uint64 // one-way envelopes that could not go, or were not confirmed by a peer that is gone
 	refused   atomic.Uint64
 	turnstile atomic.Uint64 // whose turn it is among workers

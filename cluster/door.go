@@ -37,10 +37,10 @@ func (d *door) isOpen() bool { return d.state.Load()&1 == 1 }
 // shut lets nobody in any more.
 func (d *door) shut() { d.state.And(^int64(1)) }
 
-// close lets nobody in any more, and calls then once when nobody is inside: at once, or from the last who leaves.
-func (d *door) close(then func()) {
+// empty calls then once when nobody is inside a door that is shut: at once, or from the last who leaves.
+func (d *door) empty(then func()) {
 	d.then.Store(&then)
-	if d.state.And(^int64(1))&^1 == 0 {
+	if d.state.Load()&^1 == 0 {
 		if then := d.then.Swap(nil); then != nil {
 			(*then)()
 		}

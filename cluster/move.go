@@ -69,6 +69,9 @@ func (n *tenancy) begin(now time.Time) {
 		return
 	}
 	seen := c.picture.Load()
+	if seen.isUnheard() {
+		return
+	}
 	for _, role := range slices.Sorted(maps.Keys(seen.view.Roles)) {
 		a := seen.view.Roles[role]
 		for _, i := range a.Intents {
@@ -78,6 +81,17 @@ func (n *tenancy) begin(now time.Time) {
 			}
 		}
 	}
+}
+
+// isUnheard reports whether a member is silent that has not taken all that it was sent: no move could be settled, and
+// its actors would rest in vain until that is known.
+func (s *picture) isUnheard() bool {
+	for _, p := range s.peers {
+		if p.down.Load() && p.taken() < p.mark() {
+			return true
+		}
+	}
+	return false
 }
 
 // try starts one move, unless it is under way or to wait.
@@ -104,9 +118,17 @@ func (n *tenancy) try(of actors.Tenure, i Intent, o Owner, now time.Time) {
 	n.c.o.Scheduler.Run(func() { n.close(t, func() { n.freeze(m) }) })
 }
 
-// close lets nothing through to a tenure's actors any more, and calls then when nothing is on the way to them.
+// close lets nothing through to a tenure's actors any more, and calls then when nothing is on the way to them. It does
+// nothing if the shard is lost: the door is another tenure's then.
 func (n *tenancy) close(t *tenure, then func()) {
-	n.door(t.Role, t.Shard).close(func() {
+	n.mu.Lock()
+	if !n.isPresent(t) {
+		n.mu.Unlock()
+		return
+	}
+	n.door(t.Role, t.Shard).shut()
+	n.mu.Unlock()
+	n.door(t.Role, t.Shard).empty(func() {
 		n.mu.Lock()
 		if t.busy {
 			t.rest = then
@@ -116,6 +138,12 @@ func (n *tenancy) close(t *tenure, then func()) {
 		n.mu.Unlock()
 		then()
 	})
+}
+
+// isPresent reports whether a tenure is the one that the picture shows. The caller holds mu.
+func (n *tenancy) isPresent(t *tenure) bool {
+	o := n.c.picture.Load().view.Owner(t.Role, t.Shard)
+	return o.Incarnation == n.c.self.Incarnation && o.Epoch == t.Epoch
 }
 
 // freeze asks the actors to come to rest.
@@ -185,6 +213,13 @@ func (p *peer) mark() uint64 {
 	return p.out.seq
 }
 
+// taken is how far the peer has settled the stream.
+func (p *peer) taken() uint64 {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return p.out.settled
+}
+
 // askBack lets the peer say at once what of the stream is settled.
 func (p *peer) askBack() {
 	p.asks.Store(true)
@@ -209,16 +244,12 @@ func (n *tenancy) settling() {
 
 // arrived reports whether all that this node had sent when the actors came to rest is settled. The caller holds mu.
 func (n *tenancy) arrived(m *move) bool {
-	known := n.c.picture.Load().known
+	seen := n.c.picture.Load()
 	for incarnation, mark := range m.marks {
-		p := known[incarnation]
-		if p == nil {
+		if seen.lost(n.c, incarnation) {
 			continue // nobody to receive it any more
 		}
-		p.out.mu.Lock()
-		settled := p.out.settled
-		p.out.mu.Unlock()
-		if settled < mark {
+		if seen.known[incarnation].taken() < mark {
 			return false
 		}
 	}
@@ -263,11 +294,11 @@ func (n *tenancy) late(m *move, at step, why error) {
 }
 
 // off puts a move off: the actors go on here. A move whose transaction may have been written goes on until that is
-// known.
+// known, unless nobody will ever know.
 func (n *tenancy) off(m *move, why error) {
 	now := n.c.o.Clock.Now()
 	n.mu.Lock()
-	if m.why = why; n.moves[m.of] != m || m.base != 0 || m.engaged {
+	if m.why = why; n.moves[m.of] != m || m.base != 0 && !n.c.forgotten.Load() || m.engaged {
 		n.mu.Unlock()
 		return
 	}

@@ -152,9 +152,12 @@ func (o *outbound) overdue(now time.Time) bool {
 	return true
 }
 
-// drop throws everything away and says how many envelopes that nobody will answer were among it. The caller holds mu.
+// drop throws everything away and says how many envelopes that nobody will answer were among it. What is sent after it
+// is another stream, which has no gap. The caller holds mu.
 func (o *outbound) drop() int {
 	n := o.oneWay
+	o.head.stream++
+	o.seq, o.settled = 0, 0
 	o.open, o.queue, o.cursor, o.bytes, o.oneWay, o.inOpen = nil, nil, 0, 0, 0, 0
 	return n
 }

@@ -28,7 +28,8 @@ type peer struct {
 	in     inbound
 	asked  questions     // guarded by out.mu
 	heard  atomic.Int64  // nanoseconds of the cluster's time when a batch last came
-	down   atomic.Bool   // nothing came for a while
+	down   atomic.Bool   // nothing came for a while, or nobody waits for it any more
+	tired  atomic.Bool   // it stands in no view for so long that nobody waits for it
 	talks  atomic.Bool   // a ping is under way or scheduled
 	asks   atomic.Bool   // the next ping asks for one in return
 	owing  atomic.Bool   // an acknowledgement is scheduled
@@ -147,7 +148,10 @@ func (p *peer) ping() {
 	p.c.o.Scheduler.Run(func() {
 		p.talks.Store(false)
 		p.in.owed.Store(0)
-		at, h := p.in.position(), p.out.head // the head never changes
+		p.out.mu.Lock()
+		h := p.out.head
+		p.out.mu.Unlock()
+		at := p.in.position()
 		h.ackStream, h.ack, h.settled, h.gap = at.stream, at.arrived, at.settled, p.in.gap.Load()
 		h.ask = p.asks.Swap(false)
 		p.c.carry(p.member.Link, h.appendHead(make([]byte, 0, headSize+len(h.name))))
@@ -158,7 +162,9 @@ func (p *peer) ping() {
 func (p *peer) receive(h *batch) error {
 	now := p.c.o.Clock.Now()
 	p.heard.Store(p.c.elapsed(now))
-	p.down.Store(false) // what was not acknowledged is overdue, and is sent again at the next look
+	if !p.tired.Load() {
+		p.down.Store(false) // what was not acknowledged is overdue, and is sent again at the next look
+	}
 	p.acknowledged(h, now)
 	p.in.mu.Lock()
 	defer p.in.mu.Unlock()
@@ -266,7 +272,7 @@ func (p *peer) tend(now time.Time) {
 		p.c.o.Carrier.Connect(p.member.Link)
 	}
 	p.out.mu.Lock()
-	p.asked.expire(now)
+	p.asked.expire(now, p.c.o.Questions/2)
 	overdue := !p.down.Load() && p.out.overdue(now)
 	p.out.mu.Unlock()
 	if overdue {
@@ -275,7 +281,27 @@ func (p *peer) tend(now time.Time) {
 	p.ping()
 }
 
-// forget throws away what was not acknowledged: the incarnation will not come back.
+// absent looks after a peer without a record. It may have left: then nobody waits for what it might still send. What is
+// to go to it is thrown away now and then. How far its own stream has come stays known for as long as nobody else has
+// its name: should it come back after all, it goes on from there.
+func (p *peer) absent(now time.Time) {
+	p.listen(now)
+	if now.Sub(p.gone) < absentFor {
+		return
+	}
+	p.gone = now
+	p.tired.Store(true)
+	p.down.Store(true)
+	p.forget()
+}
+
+// present notes that a peer has a record. The caller holds the turn.
+func (p *peer) present() {
+	p.gone = time.Time{}
+	p.tired.Store(false)
+}
+
+// forget throws away what was not acknowledged: nobody believes any more that the incarnation will come back.
 func (p *peer) forget() {
 	p.leave()
 	p.out.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// absentFor is how long the stream to a peer without a record is kept, in case the same incarnation comes back.
+// absentFor is how long what waits for a peer without a record is kept, in case the same incarnation comes back.
 const absentFor = time.Minute
 
 // A picture is all that routing needs to know, at one moment. It never changes; a newer one takes its place.
@@ -99,8 +99,8 @@ func (c *Cluster) tick() {
 	for _, incarnation := range slices.Sorted(maps.Keys(current.known)) {
 		if p := current.known[incarnation]; current.peers[incarnation] != nil {
 			p.tend(now)
-		} else { // it may have left: then nobody waits for what it might still send
-			p.listen(now)
+		} else {
+			p.absent(now)
 		}
 	}
 	c.unpark()
@@ -130,13 +130,12 @@ func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 			c.o.Carrier.Connect(m.Link)
 			p.ping()
 		}
-		p.gone = time.Time{}
+		p.present()
 		next.peers[m.Incarnation], next.known[m.Incarnation], next.byName[m.Name] = p, p, p
 	}
 	for incarnation, p := range old.known {
 		replaced := r.Dead[incarnation] || next.byName[p.member.Name] != nil
-		tired := !p.gone.IsZero() && now.Sub(p.gone) >= absentFor
-		if next.peers[incarnation] == nil && !replaced && !tired {
+		if next.peers[incarnation] == nil && !replaced {
 			next.known[incarnation], next.joined[incarnation] = p, old.joined[incarnation]
 		}
 	}

@@ -84,19 +84,25 @@ func (q *questions) takeIf(is func(question) bool) []question {
 	return all
 }
 
-// expire forgets the oldest requests while nobody waits for them any more.
-func (q *questions) expire(now time.Time) {
-	n := 0
+// expire forgets the oldest requests while nobody waits for them any more; if more are open than is usual, also those
+// behind one that has time.
+func (q *questions) expire(now time.Time, usual int) {
+	all, n := len(q.open) > usual, 0
 	for _, key := range q.order {
-		if e, open := q.open[key]; open {
-			if e.Deadline > now.UnixNano() {
-				break
-			}
-			delete(q.open, key)
+		e, open := q.open[key]
+		if open = open && e.Deadline > now.UnixNano(); open && !all {
+			break
 		}
-		n++
+		if !open {
+			delete(q.open, key)
+			n++
+		}
 	}
-	q.order = q.order[n:]
+	if all {
+		q.compact()
+	} else {
+		q.order = q.order[n:]
+	}
 }
 
 // takeAll returns the open requests in the order they were sent, and forgets them.

@@ -18,6 +18,7 @@ func (c *Cluster) Forgotten() {
 		return
 	}
 	c.condemned, c.lapsed = true, true
+	c.forgotten.Store(true)
 	c.until.Store(0)
 	c.o.Log.Warn("the registry has forgotten this cluster: it forms anew", "node", c.self.Name)
 	switch {

@@ -103,15 +103,24 @@ func (n *tenancy) stageFor(to actors.Tenure, c *chunk, from uint64) (s *stage, r
 		return nil, "actors cannot be moved to this node"
 	case n.stays:
 		return nil, "the node stops"
-	case n.staged+int(min(c.total, 1<<40)) > n.c.o.Staged:
-		return nil, fmt.Sprintf("%d bytes are more than there is room for beside %d of others", c.total, n.staged)
 	}
 	if s != nil {
 		n.unstage(to)
 	}
+	if others := n.promised(); others+min(c.total, 1<<40) > uint64(n.c.o.Staged) {
+		return nil, fmt.Sprintf("%d bytes are more than there is room for beside %d of others", c.total, others)
+	}
 	s = &stage{passage: c.passage, source: from, total: c.total}
 	n.stages[to] = s
 	return s, ""
+}
+
+// promised is how many bytes the states that have begun to come will have. The caller holds mu.
+func (n *tenancy) promised() (bytes uint64) {
+	for _, s := range n.stages {
+		bytes += s.total
+	}
+	return bytes
 }
 
 // unstage forgets a state. The caller holds mu.

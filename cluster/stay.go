@@ -29,9 +29,9 @@ func (n *tenancy) stay() []*move {
 	return n.sortedMoves()
 }
 
-// isStill reports whether nothing is being moved.
+// isStill reports whether nothing is being moved. States that wait here do so in vain if the cluster is forgotten.
 func (n *tenancy) isStill() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.moves)+len(n.stages) == 0
+	return len(n.moves) == 0 && (len(n.stages) == 0 || n.c.forgotten.Load())
 }

@@ -20,7 +20,8 @@ func TestADoorThatIsClosedWaitsForWhoIsInside(t *testing.T) {
 		}
 	}
 	empty := 0
-	d.close(func() { empty++ })
+	d.shut()
+	d.empty(func() { empty++ })
 	if d.enter() {
 		t.Fatal("a closed door lets somebody in")
 	}
@@ -31,7 +32,8 @@ func TestADoorThatIsClosedWaitsForWhoIsInside(t *testing.T) {
 		t.Fatalf("when all were out it said so %d times", empty)
 	}
 	d.open()
-	d.close(func() { empty++ })
+	d.shut()
+	d.empty(func() { empty++ })
 	if empty != 2 {
 		t.Fatal("with nobody inside it does not say so at once")
 	}
@@ -118,6 +120,16 @@ func TestStatesThatWaitAreBoundedAndABadOneIsRefused(t *testing.T) {
 	send(&chunk{passage: passage{attempt: 3}})
 	if n := b.n.Report().Moves.Staged; n != 0 {
 		t.Errorf("it was taken back: %d bytes wait", n)
+	}
+	send(&chunk{passage: passage{attempt: 4}, total: 64 << 20, bytes: []byte("x")})
+	if n := len(b.n.tenancy.stages); n != 1 {
+		t.Fatalf("%d states are on their way", n)
+	}
+	other := &chunk{passage: passage{attempt: 5}, total: 1, bytes: []byte("x")}
+	other.of, other.intent = actors.Tenure{Role: "game", Shard: 2, Epoch: 1}, 1000
+	b.n.tenancy.chunk(other, source)
+	if n := len(b.n.tenancy.stages); n != 1 {
+		t.Errorf("one that is on its way is as large as the bound, and another was begun: %d", n)
 	}
 	for _, h := range w.crews {
 		h.n.Close()
