@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,23 +36,48 @@ func newParking(shards, limit int) *parking {
 // occupied reports whether envelopes for the shard wait, so that later ones must not overtake them.
 func (k *parking) occupied(shard int) bool { return k.busy[shard].Load() > 0 }
 
-// add lets an envelope wait. current is asked, under the lock, whether the reason to wait is still the newest news.
-func (k *parking) add(p parked, now time.Time, current func() bool) fate {
+// block makes envelopes for shards wait although their owner can be reached; by -1 ends that.
+func (k *parking) block(shards []int, by int32) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range shards {
+		k.busy[s].Add(by)
+	}
+}
+
+// add lets an envelope wait. waits is asked, under the lock, whether it must by the newest news, also if nothing else
+// of its shard waits.
+func (k *parking) add(p parked, now time.Time, waits func() bool) fate {
 	p.until = p.e.Deadline
 	if p.until == 0 {
 		p.until = now.Add(parkFor).UnixNano()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !current() && !k.occupied(p.shard) {
+	if !waits() && !k.occupied(p.shard) {
 		return stale
 	}
 	if len(k.waiting) >= k.limit {
 		return full
 	}
-	k.waiting = append(k.waiting, p)
+	k.waiting = slices.Insert(k.waiting, k.place(p.e), p)
 	k.busy[p.shard].Add(1)
 	return sent
+}
+
+// place is where an envelope gets in line: at the end. What a gate sends again was sent before whatever waits of that
+// client for the same entity.
+func (k *parking) place(e *actors.Envelope) int {
+	at := -1
+	if e.Attempt > 0 {
+		at = slices.IndexFunc(k.waiting, func(p parked) bool {
+			return p.e.Session == e.Session && p.e.To == e.To && p.e.Attempt == 0
+		})
+	}
+	if at < 0 {
+		return len(k.waiting)
+	}
+	return at
 }
 
 // drain lets go of all that are ready or too old, in order, until none is left that is. There is one drain at a time.

@@ -38,6 +38,7 @@ func (c *Cluster) Changed(r *Record) {
 	}
 	old, now := c.picture.Load(), c.o.Clock.Now()
 	next := c.paint(old, r, now)
+	c.block(old.view, next.view, 1) // until gates have said who is bound, and sent again what they must
 	c.tenancy.show(next)
 	c.mark(old, next)
 	c.settle(r)
@@ -45,9 +46,21 @@ func (c *Cluster) Changed(r *Record) {
 	c.tell(old.view, next.view) // gates say who is bound, before they send again what the dead were asked
 	c.part(old, next, now)
 	c.tenancy.start(next)
+	c.block(old.view, next.view, -1)
 	c.unpark()
 	c.coordinate(now)
 	c.tenancy.begin(now)
+}
+
+// block lets envelopes wait for the shards that have a new owner from whom nobody handed them over, or, by -1, no
+// longer.
+func (c *Cluster) block(old, now *View, by int32) {
+	for role := range now.Roles {
+		if _, moved := changes(old, now, role, c.self.Incarnation); len(moved) > 0 {
+			moved = slices.DeleteFunc(moved, func(s int) bool { return s >= c.o.Shards })
+			c.parking(role).block(moved, by)
+		}
+	}
 }
 
 // Renewed says how long this node may act, as Witness says.

@@ -157,9 +157,11 @@ func (c *Cluster) toPeer(e *actors.Envelope, seen *picture, p *peer) fate {
 
 // park lets an envelope wait until its shard has an owner that can be reached.
 func (c *Cluster) park(e *actors.Envelope, seen *picture, t target) fate {
-	current := func() bool { return c.picture.Load() == seen }
+	waits := func() bool {
+		return c.picture.Load() == seen && !seen.reaches(c, seen.view.Owner(t.role, t.shard))
+	}
 	p := parked{e: e, shard: t.shard, receipt: c.tenancy.own.keep()}
-	f := c.parking(t.role).add(p, c.o.Clock.Now(), current)
+	f := c.parking(t.role).add(p, c.o.Clock.Now(), waits)
 	if f != sent {
 		p.receipt.settle()
 	}
