@@ -97,6 +97,24 @@ func TestWhatAWriterOfALostRegistrationWantsIsAConflict(t *testing.T) {
 	}
 }
 
+func TestAMemberWhoseRecordIsGoneWhileItsLeaseLivesRegistersAgain(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	one, heard := joined(t, o, "one")
+	since := sinceOf(heard, one.member.Incarnation)
+	if _, err := one.client.Delete(t.Context(), one.memberKey(one.member.Incarnation)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it sees that it is none", func() bool { return len(heard.get().Members) == 0 })
+	began := time.Now()
+	for len(heard.get().Members) == 0 && time.Since(began) < 5*o.Lease {
+		pause(t.Context(), 10*time.Millisecond)
+	}
+	if got := sinceOf(heard, one.member.Incarnation); got != since {
+		t.Errorf("it was a member since %d; after %v it is one since %d", since, time.Since(began), got)
+	}
+}
+
 func TestNobodyRegistersAgainWhoLeft(t *testing.T) {
 	t.Parallel()
 	o, _, _ := etcdHere(t)

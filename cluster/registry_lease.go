@@ -141,11 +141,23 @@ func (y *EtcdRegistry) renew() (sent time.Time, err error) {
 	if left {
 		return sent, errLeft
 	}
+	if y.isGone() {
+		return y.replace()
+	}
 	sent, err = y.extend(lease)
 	if err == nil && time.Since(last) >= y.o.Lease-margin(y.o.Lease) {
 		err = y.read(y.ctx)
 	}
 	return sent, err
+}
+
+// isGone reports whether the record of this member is gone, though nobody has declared it dead: its lease says nothing
+// then, and whoever does not see it takes its shards.
+func (y *EtcdRegistry) isGone() bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	_, here := y.state.members[y.member.Incarnation]
+	return !here && !y.state.dead[y.member.Incarnation]
 }
 
 // extend renews the lease, or replaces one that is gone.
