@@ -176,6 +176,31 @@ func TestTheReceivingHalfLetsEachThroughOnceInOrder(t *testing.T) {
 	}
 }
 
+func TestWhatWaitsOfAnEarlierStreamKeepsTheNextFromBeingSettled(t *testing.T) {
+	t.Parallel()
+	var i inbound
+	take := func(stream, seq uint64) *receipt {
+		if !i.admit(&batch{stream: stream, seq: seq}) {
+			t.Fatalf("%d.%d was not admitted", stream, seq)
+		}
+		from := origin{book: &i.book, seq: seq}
+		r := from.keep()
+		i.delivered.Store(seq)
+		return r
+	}
+	take(7, 1).settle()
+	early := take(7, 2)
+	late := take(8, 1)
+	if at := i.position(); at.settled != 0 {
+		t.Errorf("nothing of stream 8 is settled, but up to %d", at.settled)
+	}
+	early.settle()
+	late.settle()
+	if at := i.position(); at.settled != 1 {
+		t.Errorf("all is settled, but only up to %d", at.settled)
+	}
+}
+
 func TestQuestionsAreForgottenWhenAnsweredOrTooOld(t *testing.T) {
 	now := time.Unix(100, 0)
 	var q questions

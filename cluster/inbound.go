@@ -41,6 +41,7 @@ func (i *inbound) admit(h *batch) bool {
 	case h.stream > at.stream:
 		at = position{stream: h.stream}
 		i.delivered.Store(0)
+		i.book.begin()
 		i.place.Store(&at)
 		i.gap.Store(false)
 	case h.stream < at.stream:

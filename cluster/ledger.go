@@ -39,6 +39,15 @@ func (l *ledger) keep() *receipt {
 	return r
 }
 
+// begin lets what is open come before all of another stream, whose numbers begin anew.
+func (l *ledger) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.open {
+		r.seq = 1
+	}
+}
+
 // newest is the number that was given last.
 func (l *ledger) newest() uint64 {
 	l.mu.Lock()
