@@ -400,11 +400,11 @@ func TestAKeeperComesUpForEntitiesThatAreStopping(t *testing.T) {
 // An echo is a Receiver that answers at once.
 type echo struct{ Runner }
 
-func (e echo) Receive(m *Envelope) { e.Send(m.Answer(0, m.Codec, nil)) }
-func (e echo) Stop(done func())    { done() }
-func (e echo) Lost()               {}
-func (e echo) Freeze(done func())  { done() }
-func (e echo) Thaw()               {}
+func (e echo) Receive(m *Envelope)            { e.Send(m.Answer(0, m.Codec, nil)) }
+func (e echo) Stop(done func())               { done() }
+func (e echo) Lost()                          {}
+func (e echo) Freeze(done func(...*Envelope)) { done() }
+func (e echo) Thaw()                          {}
 
 func TestAnEntityThatHasJustComeUpIsNotIdle(t *testing.T) {
 	w := shop(t)

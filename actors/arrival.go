@@ -150,7 +150,7 @@ func (n *entity) unpack(m *moved) ([]*timer, error) {
 			return nil, err
 		}
 	}
-	n.version, n.after, n.served, n.isToLeave = m.Version, m.Number, m.Served, m.Leaves
+	n.version, n.served, n.isToLeave = m.Version, m.Served, m.Leaves
 	now := n.sys.o.Clock.Now()
 	n.flushAt = now.Add(time.Duration(m.Flush))
 	var timers []*timer

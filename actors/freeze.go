@@ -283,8 +283,17 @@ func (r *resident) freeze() {
 	if r.leaving || f == nil {
 		return
 	}
-	r.receiver.Freeze(func() {
-		r.post(func() { r.calm = r.freezing.Load() == f })
+	r.receiver.Freeze(func(left ...*Envelope) {
+		r.post(func() {
+			if r.calm = r.freezing.Load() == f; !r.calm {
+				return
+			}
+			items := make([]any, len(left))
+			for i, e := range left {
+				items[i] = e
+			}
+			r.box.putBack(items...)
+		})
 	})
 }
 

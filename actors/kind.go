@@ -33,9 +33,10 @@ type Receiver interface {
 	// Lost says that the shard is another node's now: give up what is under way. Nothing more arrives.
 	Lost()
 	// Freeze begins nothing new, finishes what is under way and then calls done, once: the Receiver may go on
-	// elsewhere, with what waits in its mailbox and nothing else. No envelope arrives until Thaw, which may come
-	// before done; Lost ends it for good.
-	Freeze(done func())
+	// elsewhere, with what waits in its mailbox and nothing else. What is left goes before that: it is handed to
+	// whoever goes on, there or here. No envelope arrives until Thaw, which may come before done; Lost ends it for
+	// good.
+	Freeze(done func(left ...*Envelope))
 	Thaw()
 }
 

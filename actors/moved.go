@@ -16,14 +16,13 @@ import (
 // in its mailbox, who was bound to actors that are not there, and a checksum of it all.
 
 // stateVersion is the first byte of a state.
-const stateVersion = 1
+const stateVersion = 2
 
 // A moved is an entity on its way, beside its mailbox.
 type moved struct {
 	Image     *Image       `json:"image"`
 	Unwritten []string     `json:"unwritten,omitempty"` // cells and rows that the store is not known to have
 	Version   uint64       `json:"version"`             // the newest that was ever sent
-	Number    uint64       `json:"number"`              // the owner's, under which that was
 	Flush     int64        `json:"flush,omitempty"`     // nanoseconds until what is unwritten is to be sent
 	Timers    []movedTimer `json:"timers,omitempty"`    // in the order of their messages
 	Served    bool         `json:"served,omitempty"`
@@ -50,16 +49,12 @@ const (
 )
 
 // State is all that the actors are, as Prepare of the next owner reads it, in at most limit bytes. It changes nothing.
-// An error says what does not let them move now: they are too much, or the store must be heard first.
+// An error says what does not let them move now: they are too much.
 func (f *Frozen) State(limit int) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.phase != frozen {
 		return nil, errors.New("actors: state: the shard is not frozen")
-	}
-	number, sure := uint64(0), true
-	if f.sys.o.Store != nil { // a node that only keeps has none
-		number, sure = f.sys.o.Store.Number(f.tenure)
 	}
 	b := []byte{stateVersion}
 	b = appendText(b, f.tenure.Role)
@@ -70,10 +65,7 @@ func (f *Frozen) State(limit int) ([]byte, error) {
 		b = appendRef(b, p.ref)
 		var err error
 		if n, ok := p.body.(*entity); ok {
-			if n.fence == 0 && n.kind.stored() && !sure {
-				return nil, fmt.Errorf("actors: state of %s: the store has not told its owner's number yet", p.ref)
-			}
-			b, err = n.appendTo(append(b, movedEntity), number)
+			b, err = n.appendTo(append(b, movedEntity))
 		} else {
 			b, err = appendItems(append(b, movedReceiver), p.box.waiting(), nil)
 		}
@@ -119,9 +111,9 @@ func (f *Frozen) appendFarewells(b []byte) ([]byte, error) {
 }
 
 // appendTo writes the entity and what waits for it.
-func (n *entity) appendTo(b []byte, number uint64) ([]byte, error) {
+func (n *entity) appendTo(b []byte) ([]byte, error) {
 	items := n.box.waiting()
-	m, err := n.pack(number, items)
+	m, err := n.pack(items)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +130,7 @@ func (n *entity) appendTo(b []byte, number uint64) ([]byte, error) {
 }
 
 // pack is the entity as it is. A change under way counts as not written: the next owner sends it again.
-func (n *entity) pack(number uint64, items []any) (*moved, error) {
+func (n *entity) pack(items []any) (*moved, error) {
 	image, err := n.Image(nil)
 	if err != nil {
 		return nil, err
@@ -147,13 +139,7 @@ func (n *entity) pack(number uint64, items []any) (*moved, error) {
 		image.News = n.props.box.news
 	}
 	now := n.sys.o.Clock.Now()
-	m := &moved{Image: image, Version: n.version, Number: n.fence, Served: n.served,
-		Leaves: n.isToLeave && !n.sys.isStopping()}
-	if n.fence == 0 {
-		if m.Number = n.after; number == n.after+1 { // this tenure has written under it
-			m.Number = number
-		}
-	}
+	m := &moved{Image: image, Version: n.version, Served: n.served, Leaves: n.isToLeave && !n.sys.isStopping()}
 	for _, c := range n.props.cells {
 		if c.isStored() {
 			m.Unwritten = append(m.Unwritten, c.unwritten()...)

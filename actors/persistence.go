@@ -19,7 +19,6 @@ type persistence struct {
 	version    uint64  // the newest that was ever sent
 	turnsSaved uint64  // how many turns are in it
 	fence      uint64  // the owner's number of this tenure; 0: it has moved here
-	after      uint64  // then that of the tenure before
 	underway   *Change // sent, not confirmed
 	committing *commit // a turn that waits for the store
 	deferred   []func()
@@ -139,7 +138,7 @@ func (n *entity) save(isCommit bool) {
 		return
 	}
 	n.version++
-	n.underway = &Change{Version: n.version, Fence: n.fence, After: n.after, Cells: flat, Parts: parts, Box: box,
+	n.underway = &Change{Version: n.version, Fence: n.fence, Cells: flat, Parts: parts, Box: box,
 		DueAt: n.props.box.dueAt(), Commit: isCommit}
 	n.turnsSaved = n.turns
 	n.send()

@@ -52,11 +52,8 @@ type Store interface {
 	// Save writes a change of one entity in one statement, whole or not at all. A nil error: it is durable. An error
 	// that Is ErrFenced: another activation owns the entity, stop. One that Is ErrUnknown: it may be written or not;
 	// send the same version again. Any other: it is known not to be written. With Fence 0 the Store finds the number of
-	// the tenure itself, and it is ErrFenced if anybody else may have owned the entity since After.
+	// the tenure itself: the entity was carried along to it, so whoever may write for the tenure may write the entity.
 	Save(ref Ref, t Tenure, c Change, done func(error))
-	// Number is the owner's number of a tenure as far as the Store has learned it: 0, it never asked. It is not sure
-	// while it has asked, or had, and heard no answer. It never blocks.
-	Number(t Tenure) (number uint64, sure bool)
 }
 
 // A Tenure is one ownership of one shard by one node.
@@ -78,8 +75,7 @@ type Snapshot struct {
 // A Change is what one statement writes of an entity.
 type Change struct {
 	Version uint64                     // rises by at least one with every Change of an entity, and is never used again
-	Fence   uint64                     // from the Snapshot of this tenure; 0: the entity has moved here, see After
-	After   uint64                     // with Fence 0: the number that it was last written under; see Save
+	Fence   uint64                     // from the Snapshot of this tenure; 0: the entity has moved here, see Save
 	Cells   json.RawMessage            // all flat cells: {"wallet":{"v":1,"d":{...}}}
 	Parts   map[string]json.RawMessage // rows that changed, by cell/key; nil deletes
 	Box     json.RawMessage            // the runtime's own part of the entity; nil: there is none

@@ -178,9 +178,6 @@ func (m *memory) Save(ref Ref, t Tenure, c Change, done func(error)) {
 	m.w.Run(answer)
 }
 
-// Number is one for each epoch, as if the store were asked at its begin.
-func (m *memory) Number(t Tenure) (uint64, bool) { return t.Epoch, true }
-
 func (m *memory) write(ref Ref, c Change) {
 	s := m.entities[ref]
 	s.Version, s.Cells, s.Box = c.Version, c.Cells, c.Box

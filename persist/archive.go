@@ -55,11 +55,14 @@ type Options struct {
 	Level       string   // what Database.Level said when it was opened
 	Incarnation uint64
 	Kinds       map[actors.KindName]string // what is kept, and the role where it lives
-	Clock       actors.Clock
-	Scheduler   actors.Scheduler
-	Tables      map[string]*Mapping // that rows are kept of, by name
-	Log         *slog.Logger
-	Limits      Limits
+	// Newest says which tenure of a shard is the newest that this node has heard of, by its epoch; nil: it hears of
+	// none but by claims. Whoever claims by an older one is not heard.
+	Newest    func(role string, shard int) (epoch uint64)
+	Clock     actors.Clock
+	Scheduler actors.Scheduler
+	Tables    map[string]*Mapping // that rows are kept of, by name
+	Log       *slog.Logger
+	Limits    Limits
 }
 
 // An Archive is the persistence of one persist node: its keepers and what they share.
@@ -94,6 +97,9 @@ func NewArchive(o Options) (*Archive, error) {
 	o.Limits = o.Limits.orDefault()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Newest == nil {
+		o.Newest = func(string, int) uint64 { return 0 }
 	}
 	a := &Archive{o: o, work: &backlog{scheduler: o.Scheduler}, keepers: make(map[int]*keeper)}
 	a.holder.Store(o.Incarnation)

@@ -188,10 +188,6 @@ func (c *Client) Save(ref actors.Ref, t actors.Tenure, change actors.Change, don
 		return
 	}
 	c.fence(t, until, func(fence uint64, err error) {
-		if err == nil && fence != change.After+1 && fence != change.After {
-			err = actors.ErrFenced.Refuse("number %d was %s/%d's before it moved here; %d is another's",
-				change.After, t.Role, t.Shard, fence-1)
-		}
 		if err != nil {
 			done(fmt.Errorf("persist: save %s: %w", ref, err)) // and nothing was sent
 			return

@@ -155,7 +155,8 @@ func (m *loaded) decode(b []byte) error {
 func (m *save) encode() []byte {
 	return make(fields, 0, len(m.Cells)+len(m.Box)+128).text(1, string(m.Kind)).text(2, m.ID).number(3, m.Fence).
 		number(4, m.Holder).number(5, m.Version).body(6, m.Cells).rows(7, m.Parts).body(8, m.Box).
-		number(9, uint64(m.DueAt)).flag(10, m.Commit).flag(11, m.Again).number(12, m.Term)
+		number(9, uint64(m.DueAt)).flag(10, m.Commit).flag(11, m.Again).number(12, m.Term).
+		flag(13, m.Shown)
 }
 
 func (m *save) decode(b []byte) error {
@@ -185,6 +186,8 @@ func (m *save) decode(b []byte) error {
 			m.Again = protowire.DecodeBool(v)
 		case 12:
 			m.Term = v
+		case 13:
+			m.Shown = protowire.DecodeBool(v)
 		}
 		return nil
 	})

@@ -41,7 +41,7 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 			{&loaded{Box: body, Term: number, More: true}, new(loaded)},
 			{&save{Kind: actors.KindName(text), ID: text, Fence: number, Holder: number + 1, Version: number + 2,
 				Cells: body, Parts: rows, Box: body, DueAt: int64(number), Commit: true}, new(save)},
-			{&save{Again: true, Term: number}, new(save)},
+			{&save{Again: true, Term: number, Shown: true}, new(save)},
 			{&saved{Term: number}, new(saved)},
 		} {
 			bytes := v.sent.encode()

@@ -104,7 +104,7 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 		return
 	}
 	parts := partsOf(m)
-	if rows, bytes := k.growth(e, parts); rows > 0 || bytes > 0 {
+	if rows, bytes := k.growth(e, parts); !m.Shown && (rows > 0 || bytes > 0) {
 		if !k.archive.admit(rows, bytes) {
 			k.refuse(env, actors.StoreBehind, "the store does not keep up")
 			return
@@ -124,6 +124,9 @@ func (k *keeper) save(env *actors.Envelope, m *save) {
 	e.isUnsure = e.isUnsure || m.Again
 	if m.Version > e.version() { // else it is the same again, or one that was overtaken
 		k.merge(e, parts)
+	}
+	if m.Shown && m.Version == e.version() {
+		k.show(e)
 	}
 	if k.hand(e) != parcelFree {
 		k.archive.counters.coalesced.Add(1)
@@ -220,6 +223,9 @@ func (k *keeper) told(e *entity, c Change, o Outcome, err error) {
 	switch {
 	case err == nil && o == Written:
 		k.confirm(e, c.Owner.Epoch, c.Version(), c.Parts)
+	case err == nil && o == OwnerFenced && e.owner == c.Owner && k.isBeingRaised(e):
+		k.settle(e) // it is handed again when the number is known
+		return
 	case err == nil && o == OwnerFenced && e.owner == c.Owner:
 		k.overtaken(e)
 	case err == nil && o == KeeperFenced && k.fence == c.Keeper:
@@ -280,7 +286,7 @@ func (k *keeper) confirm(e *entity, epoch, version uint64, parts []Part) {
 // overtaken: the store knows a newer owner, so what came from this one is not to be written.
 func (k *keeper) overtaken(e *entity) {
 	if o := k.owners[k.archive.o.Kinds[e.ref.Kind]]; o != nil && o.fence == e.owner {
-		o.fence = Fence{} // whoever claims the shard next gets a number of its own
+		o.fence, o.told = Fence{}, 0 // whoever claims the shard next gets a number of its own
 	}
 	k.drop(e, actors.ErrFenced, e.ref.String()+" has another owner")
 }

@@ -3,6 +3,7 @@ package persist
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,25 +35,15 @@ type keeper struct {
 	early    []*actors.Envelope // what came before the fence was raised
 	owners   map[string]*owner  // by role
 	entities map[actors.Ref]*entity
-	ages     []age        // entities with something pending, oldest first; see oldest
-	pending  int          // entities with something pending
-	reading  int          // loads that wait for the store
-	stopped  func()       // it stops: what to call then
-	frozen   func()       // it is to rest: what to call then
-	oldestAt atomic.Int64 // Unix nanoseconds of the oldest pending change; 0: nothing is pending
+	ages     []age                          // entities with something pending, oldest first; see oldest
+	pending  int                            // entities with something pending
+	reading  int                            // loads that wait for the store
+	stopped  func()                         // it stops: what to call then
+	frozen   func(left ...*actors.Envelope) // it is to rest: what to call then
+	oldestAt atomic.Int64                   // Unix nanoseconds of the oldest pending change; 0: nothing is pending
 	retired  atomic.Bool
 	rows     *rowKeeper
 	held     struct{ rows, bytes atomic.Int64 } // its share of what the node has pending
-}
-
-// An owner is the game node that a role's entities of this shard belong to, as far as this keeper
-// was asked to raise its number.
-type owner struct {
-	fence   Fence  // zero: not raised by this keeper
-	least   uint64 // the newest number that was seen; whoever comes with a lower one has been overtaken
-	tenure  uint64
-	raising bool
-	waiting []*actors.Envelope // claims
 }
 
 func newKeeper(a *Archive, r actors.Runner) *keeper {
@@ -173,6 +164,9 @@ func (k *keeper) raised(number uint64, err error) {
 	k.raising = false
 	k.fence = Fence{Epoch: number, Holder: k.archive.holder.Load()}
 	k.term = number << termBits
+	for _, o := range k.owners {
+		o.told = 0 // another keeper may have raised it since
+	}
 	k.handAll()
 	k.rows.resume()
 	for _, e := range early {
@@ -187,83 +181,15 @@ func (k *keeper) raised(number uint64, err error) {
 // moment is sent again.
 //
 // Terms of a shard only grow: the number of the fence, which each keeper raises, is in their upper bits.
-const termBits = 20
+const (
+	termBits   = 20
+	newestTerm = math.MaxUint64 // of what a keeper hands to the next
+)
 
 // nextTerm begins a term.
 func (k *keeper) nextTerm() {
 	if k.term++; k.term>>termBits != k.fence.Epoch {
 		k.raise() // no number is left
-	}
-}
-
-// claim raises the number of a role's owner. From here on the number before it is refused from
-// memory; what was accepted under it is written under the new one. What was accepted under another
-// is not: between the two somebody else has owned the entity, and may have written it.
-func (k *keeper) claim(e *actors.Envelope, m *claim) {
-	o := k.owners[m.Role]
-	if o == nil {
-		o = new(owner)
-		k.owners[m.Role] = o
-	}
-	switch {
-	case m.Tenure < o.tenure:
-		k.refuse(e, actors.ErrFenced, "a later owner has claimed the shard")
-	case o.raising && len(o.waiting) >= k.archive.o.Limits.Waiting:
-		k.refuse(e, actors.Overloaded, "too many claims wait for the store")
-	case o.raising:
-		o.waiting = append(o.waiting, e)
-	case o.fence.Epoch != 0 && o.tenure == m.Tenure && o.fence.Holder == m.Holder:
-		k.answer(e, &claimed{Fence: o.fence.Epoch, Term: k.term})
-	case k.archive.health.down():
-		k.refuse(e, actors.StoreUnavailable, k.archive.health.outage().Error())
-	default:
-		o.raising, o.tenure, o.waiting = true, m.Tenure, append(o.waiting, e)
-		c := Claim{Role: m.Role, Shard: k.shard, Holder: m.Holder, Keeper: k.fence}
-		k.archive.raiser.ask(c, func(number uint64, err error) {
-			k.runner.Post(func() { k.claimed(m, number, err) })
-		})
-	}
-}
-
-// isStale reports whether a number of a role's owner has been overtaken, and remembers it.
-func (k *keeper) isStale(role string, number uint64) bool {
-	o := k.owners[role]
-	if o == nil {
-		o = new(owner)
-		k.owners[role] = o
-	}
-	o.least = max(o.least, number, o.fence.Epoch)
-	return o.raising || number < o.least
-}
-
-func (k *keeper) claimed(m *claim, number uint64, err error) {
-	defer k.mayRest()
-	o := k.owners[m.Role]
-	waiting := o.waiting
-	o.raising, o.waiting, o.fence = false, nil, Fence{}
-	if err != nil || number == 0 {
-		if err == nil {
-			k.lost() // or another claimed it at the same time; either way mine is to be proved
-		}
-		for _, e := range waiting {
-			k.refuse(e, actors.StoreUnavailable, fmt.Sprintf("the owner's fence: %v", err))
-		}
-		return
-	}
-	o.fence = Fence{Epoch: number, Holder: m.Holder}
-	for _, e := range k.sorted() {
-		if k.archive.o.Kinds[e.ref.Kind] != m.Role || e.rows() == 0 {
-			continue
-		}
-		if e.owner.Epoch+1 != number { // it came from an owner that had been overtaken before
-			k.withdraw(e)
-			continue
-		}
-		e.owner = o.fence
-		k.hand(e)
-	}
-	for _, e := range waiting {
-		k.Receive(e) // those of the same tenure are answered, others raise again
 	}
 }
 

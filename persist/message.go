@@ -88,6 +88,7 @@ type save struct {
 	Commit  bool
 	Again   bool   // sent before, and no outcome was heard
 	Term    uint64 // the newest that is known of its keeper
+	Shown   bool   // by the keeper before: somebody has loaded it, so it is not given up
 }
 
 // A saved answers a save that was not taken, because it has an old term. A save that was taken and is durable is

@@ -12,7 +12,6 @@ type tenancy struct {
 	tenure  actors.Tenure
 	fence   uint64 // 0: not known yet
 	isAsked bool   // a keeper has been asked for it, and has not answered
-	inDoubt bool   // one was, and never answered: it may have raised the number
 	waiting []func(fence uint64, err error)
 	term    uint64               // the newest that a keeper has told
 	unsure  map[actors.Ref]doubt // what was sent and has no outcome, or none that is known
@@ -64,22 +63,11 @@ func (c *Client) settle(t *tenancy, fence uint64, err error) {
 	c.mu.Lock()
 	waiting := t.waiting
 	t.waiting, t.fence = nil, fence
-	t.isAsked, t.inDoubt = false, err != nil
+	t.isAsked = false
 	c.mu.Unlock()
 	for _, then := range waiting {
 		then(fence, err)
 	}
-}
-
-// Number implements actors.Store.
-func (c *Client) Number(t actors.Tenure) (number uint64, sure bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := c.tenures[fenceKey{t.Role, t.Shard}]
-	if at == nil || at.tenure != t {
-		return 0, true
-	}
-	return at.fence, !at.isAsked && !at.inDoubt
 }
 
 // mayForget forgets a number that the store fences: if the tenure goes on, its next load has a new

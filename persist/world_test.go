@@ -30,6 +30,7 @@ type world struct {
 	woken   []string                    // what was woken, and by whom
 	unrun   bool                        // nobody runs entities
 	log     *journal                    // of all nodes
+	newest  uint64                      // tenure of the game's that persist nodes have heard of
 }
 
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
@@ -68,7 +69,7 @@ func (w *world) boot(db persist.Database, incarnation uint64, l persist.Limits) 
 	w.Helper()
 	archive, err := persist.NewArchive(persist.Options{Database: db, Incarnation: incarnation,
 		Kinds: map[actors.KindName]string{hero: "game"}, Clock: w, Scheduler: w, Limits: l,
-		Log: slog.New(slog.NewTextHandler(w.log, nil))})
+		Newest: func(string, int) uint64 { return w.newest }, Log: slog.New(slog.NewTextHandler(w.log, nil))})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -116,8 +117,7 @@ type game struct {
 	*persist.Client
 	w      *world
 	tenure actors.Tenure
-	fence  uint64
-	after  uint64 // with fence 0: it has moved here
+	fence  uint64 // 0: its entities have moved here
 }
 
 func (w *world) game(incarnation, epoch uint64) *game { return w.gameAt(w.sys, incarnation, epoch) }
@@ -125,7 +125,7 @@ func (w *world) game(incarnation, epoch uint64) *game { return w.gameAt(w.sys, i
 func (w *world) gameAt(sys *actors.System, incarnation, epoch uint64) *game {
 	c := persist.NewClient(incarnation, w)
 	c.Start(sys)
-	return &game{c, w, actors.Tenure{Role: "game", Shard: 1, Epoch: epoch}, 0, 0}
+	return &game{c, w, actors.Tenure{Role: "game", Shard: 1, Epoch: epoch}, 0}
 }
 
 // begin loads an entity and notes the result.
@@ -155,7 +155,7 @@ func (g *game) load(id string) string {
 // save begins to save; pairs are part=text, the empty text deletes.
 func (g *game) save(id string, version uint64, commit bool, cells string, pairs ...string) *result {
 	r := new(result)
-	c := actors.Change{Version: version, Fence: g.fence, After: g.after, Cells: []byte(cells), Commit: commit}
+	c := actors.Change{Version: version, Fence: g.fence, Cells: []byte(cells), Commit: commit}
 	for _, pair := range pairs {
 		name, text, _ := strings.Cut(pair, "=")
 		if c.Parts == nil {

@@ -120,6 +120,13 @@ func (w *writers) free(p *parcel) {
 	p.state, p.Change = parcelFree, Change{}
 }
 
+// has reports whether an entity's change waits here or is under way.
+func (w *writers) has(p *parcel) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return p.state != parcelFree
+}
+
 // withdraw takes an entity's change out of the queue, if nobody has taken it.
 func (w *writers) withdraw(p *parcel) {
 	w.mu.Lock()

@@ -129,7 +129,8 @@ func (n *Node) makeSystem() (err error) {
 	if n.self.Has(RolePersist) {
 		n.archive, err = persist.NewArchive(persist.Options{Database: n.parts.Database, Level: n.parts.Level,
 			Incarnation: n.parts.Incarnation, Kinds: n.blueprint.Stored, Tables: n.blueprint.SQLTables,
-			Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Limits: n.config.Persist.Limits})
+			Newest: n.newest, Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log,
+			Limits: n.config.Persist.Limits})
 		if err != nil {
 			return err
 		}
@@ -204,6 +205,11 @@ func (n *Node) Stop(ctx context.Context) error {
 		err = errors.Join(err, n.archive.Close())
 	}
 	return err
+}
+
+// newest is the newest tenure of a shard that this node has heard of.
+func (n *Node) newest(role string, shard int) uint64 {
+	return n.Cluster().View().Owner(role, shard).Epoch
 }
 
 // served reports whether a shard has a living owner, as far as this node knows.
