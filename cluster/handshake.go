@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -92,7 +93,7 @@ func (h *handshake) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	conn := tls.Server(raw, who.Proof().Serve())
 	if err := conn.HandshakeContext(within); err != nil {
 		raw.Close()
-		h.warn("a peer was refused", raw, identity.Because(err))
+		h.warn(peerRefused, raw, identity.Because(err))
 		return nil, nil, fmt.Errorf("cluster: refuse a peer: %w", err)
 	}
 	return conn, proved(conn), nil
@@ -126,6 +127,9 @@ func proved(c *tls.Conn) credentials.AuthInfo {
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
 }
 
+// peerRefused is what the log says of those who call and are not let in.
+const peerRefused = "a peer was refused"
+
 // warn logs why somebody was refused, unless that was just logged.
 func (h *handshake) warn(what string, peer net.Conn, r *identity.Refusal) {
 	address := "unknown"
@@ -137,6 +141,9 @@ func (h *handshake) warn(what string, peer net.Conn, r *identity.Refusal) {
 
 // warnOf is warn of an address.
 func (h *handshake) warnOf(what, address string, r *identity.Refusal) {
+	if what == peerRefused {
+		h.refusals.count(r.Reason)
+	}
 	if unsaid, ok := h.refusals.say(time.Now(), address, what+string(r.Reason)); ok {
 		h.log.Warn(what, "peer", address, "reason", string(r.Reason), "detail", r.Detail, "unsaid", unsaid)
 	}
@@ -202,7 +209,22 @@ type complaints struct {
 	mu     sync.Mutex
 	began  time.Time
 	said   map[string]bool
-	unsaid int // since the last line
+	unsaid int               // since the last line
+	peers  map[string]uint64 // that were refused since the start, by reason
+}
+
+// count notes that a peer was refused.
+func (r *complaints) count(why identity.Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.peers = with(r.peers, string(why), r.peers[string(why)]+1)
+}
+
+// counted is how many peers were refused, by reason.
+func (r *complaints) counted() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.peers)
 }
 
 // say reports whether to log what is wrong with an address, and how many were not logged since the last that was.
@@ -222,4 +244,16 @@ func (r *complaints) say(now time.Time, address, what string) (unsaid int, ok bo
 	}
 	r.said[key], unsaid, r.unsaid = true, r.unsaid, 0
 	return unsaid, true
+}
+
+// Refusals counts the peers that were not let in since the start, by the reason that the log gives.
+func (l *Link) Refusals() map[string]uint64 { return l.handshake.refusals.counted() }
+
+// Until is when this node's certificate ends; zero without one.
+func (l *Link) Until() time.Time {
+	who := l.handshake.who.Load()
+	if who == nil {
+		return time.Time{}
+	}
+	return who.Proof().Until
 }

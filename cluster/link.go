@@ -327,7 +327,7 @@ func (g guarded) RecvMsg(into any) error {
 		if name := signedBy(e.MessageData); name != g.name {
 			r := &identity.Refusal{Reason: identity.OtherName,
 				Detail: fmt.Sprintf("a batch says that it is from %q, the certificate says %q", name, g.name)}
-			g.link.handshake.warnOf("a peer was refused", addressOf(g.Context()), r)
+			g.link.handshake.warnOf(peerRefused, addressOf(g.Context()), r)
 			return status.Error(codes.PermissionDenied, r.Error())
 		}
 	}

@@ -173,6 +173,7 @@ func meadow(now time.Time) []Report {
 		"connections": 213}
 	gate.Answers = map[string]uint64{"RATE_LIMITED": 31, "UNKNOWN_NUMBER": 2}
 	gate.Closes = map[string]uint64{"DISCONNECTED": 1902, "SLOW_CLIENT": 4}
+	gate.Refused, gate.Until = map[string]uint64{"its certificate is of another CA": 7}, now.Add(90*time.Minute)
 	game.Actors = 319
 	game.Kinds = map[string]int{"player": 212, "room": 104, "board": 1, "login": 2}
 	game.Messages, game.Deepest, game.Whose = 1_733_002, 3, "room/3.4"

@@ -49,6 +49,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	m.named("firefly_gate_", "Of the gate.", r.Gate)
 	m.named("firefly_moves_", "Of planned moves of shards.", r.Moves)
 	m.named("firefly_record_", "Of the recorder.", r.Record)
+	m.rising("firefly_peers_refused_total", "Peers that called and were not let in.", "reason", r.Refused)
+	if !r.Until.IsZero() {
+		m.gauge("firefly_certificate_seconds", "Until the node's certificate ends; negative after it.",
+			r.Until.Sub(r.At).Seconds())
+	}
 	if r.Store != nil {
 		m.store(r.Store)
 	}

@@ -50,6 +50,9 @@ type Report struct {
 	Moves  map[string]int64 `json:"moves,omitempty"`  // of shards: given_total, ...
 	Record map[string]int64 `json:"record,omitempty"` // of its recorder: steps_total, ...
 
+	Refused map[string]uint64 `json:"peers_refused,omitempty"`    // those who called and were not let in, by reason
+	Until   time.Time         `json:"certificate_until,omitzero"` // end of its certificate; zero without one
+
 	Tables  Tables  `json:"tables"`
 	Process Process `json:"process"`
 }

@@ -113,6 +113,24 @@ func (c *Config) KeepScale() error {
 	return nil
 }
 
+// wanted is how many copies of a table there are to be by now: somebody may have scaled it since this configuration was
+// read.
+func (c *Config) wanted(table string) int {
+	file, _ := c.count(table)
+	if s, ok := c.Scaled[table]; ok {
+		file = s.File
+	}
+	text, err := os.ReadFile(c.scaleFile())
+	var all map[string]Scaling
+	if err != nil || json.Unmarshal(text, &all) != nil {
+		return file
+	}
+	if s, ok := all[table]; ok && s.File == file {
+		return s.Count
+	}
+	return file
+}
+
 // scaled reports that a configuration is wrong only because of copies that were wanted earlier.
 func (c *Config) scaled(p Problems) Problems {
 	return append(p, Problem{File: filepath.Base(c.Path),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -67,6 +68,12 @@ func (n *Node) Report() admin.Report {
 	n.reportStore(&r)
 	if tap, ok := n.parts.Tap.(interface{ Report() map[string]int64 }); ok {
 		r.Record = tap.Report()
+	}
+	if link, ok := n.parts.Carrier.(interface {
+		Refusals() map[string]uint64
+		Until() time.Time
+	}); ok {
+		r.Refused, r.Until = link.Refusals(), link.Until()
 	}
 	return r
 }
@@ -144,35 +151,55 @@ func (n *Node) reportStore(r *admin.Report) {
 		}}
 }
 
-// Reports brings the report of every node of the configuration, those that do not answer as missing.
+// everyone lists the nodes there are to be, by name and roles: those of the configuration without copies that `scale`
+// has taken away since it was read, and then members that it does not have, such as copies that `scale` has made.
+func (n *Node) everyone() []NodeConfig {
+	var all []NodeConfig
+	view := n.Cluster().View()
+	for _, c := range n.config.Nodes {
+		number, _ := strconv.Atoi(strings.TrimPrefix(c.Name, c.Table+"-"))
+		if _, here := view.Member(c.Name); here || c.Count == 0 || number <= n.config.wanted(c.Table) {
+			all = append(all, c)
+		}
+	}
+	for _, m := range view.Members {
+		if _, known := n.config.Node(m.Name); !known {
+			all = append(all, NodeConfig{Name: m.Name, Roles: m.Roles})
+		}
+	}
+	return all
+}
+
+// Reports brings the report of every node there is to be, those that do not answer as missing.
 func (n *Node) Reports(ctx context.Context) []admin.Report {
-	all := make([]admin.Report, len(n.config.Nodes))
-	n.askAll(ctx, numberReport, func(i int, e *actors.Envelope) {
+	nodes := n.everyone()
+	all := make([]admin.Report, len(nodes))
+	n.askAll(ctx, nodes, numberReport, func(i int, e *actors.Envelope) {
 		if e.Type == actors.Refused {
-			c := n.config.Nodes[i]
-			all[i] = admin.Missing(c.Name, c.Roles, e.Refusal().Error())
+			all[i] = admin.Missing(nodes[i].Name, nodes[i].Roles, e.Refusal().Error())
 			return
 		}
 		if err := json.Unmarshal(e.Body, &all[i]); err != nil {
-			all[i] = admin.Missing(n.config.Nodes[i].Name, n.config.Nodes[i].Roles, err.Error())
+			all[i] = admin.Missing(nodes[i].Name, nodes[i].Roles, err.Error())
 		}
 	})
 	return all
 }
 
-// askAll asks every node of the configuration and returns when all have answered or been given up.
-func (n *Node) askAll(ctx context.Context, number uint32, each func(i int, e *actors.Envelope)) {
+// askAll asks nodes and returns when all have answered or been given up.
+func (n *Node) askAll(ctx context.Context, nodes []NodeConfig, number uint32,
+	each func(i int, e *actors.Envelope)) {
 	type answer struct {
 		i int
 		e *actors.Envelope
 	}
-	answers := make(chan answer, len(n.config.Nodes))
-	for i, other := range n.config.Nodes {
+	answers := make(chan answer, len(nodes))
+	for i, other := range nodes {
 		e := &actors.Envelope{Type: actors.Message, To: actors.NodeKind.Ref(other.Name), Number: number,
 			Codec: wire.JSON}
 		n.System.Request(e, reportWithin, func(e *actors.Envelope) { answers <- answer{i, e} })
 	}
-	for range n.config.Nodes {
+	for range nodes {
 		a := <-answers // Request promises one, within reportWithin
 		each(a.i, a.e)
 	}
@@ -180,10 +207,11 @@ func (n *Node) askAll(ctx context.Context, number uint32, each func(i int, e *ac
 
 // Reload makes every node read its tables now. The error says which nodes did not, and why.
 func (n *Node) Reload(ctx context.Context) error {
+	nodes := n.everyone()
 	var errs []error
-	n.askAll(ctx, numberReload, func(i int, e *actors.Envelope) {
+	n.askAll(ctx, nodes, numberReload, func(i int, e *actors.Envelope) {
 		if e.Type == actors.Refused {
-			errs = append(errs, fmt.Errorf("%s: %w", n.config.Nodes[i].Name, e.Refusal()))
+			errs = append(errs, fmt.Errorf("%s: %w", nodes[i].Name, e.Refusal()))
 		}
 	})
 	return errors.Join(errs...)
