@@ -484,3 +484,33 @@ func TestANodeWithALoopbackAddressOfItsOwnCallsEtcdFromThere(t *testing.T) {
 		}
 	}
 }
+
+func TestAMemberThatDrainsIsSeenSoByAllAndStaysSoWhenItsLeaseIsReplaced(t *testing.T) {
+	t.Parallel()
+	o, _, _ := etcdHere(t)
+	y, _ := joined(t, o, "one")
+	_, heard := joined(t, o, "two")
+	since := sinceOf(heard, y.member.Incarnation)
+	drains := func() bool {
+		r := heard.get()
+		i := slices.IndexFunc(r.Members, func(m Member) bool { return m.Incarnation == y.member.Incarnation })
+		return i >= 0 && r.Members[i].Draining && r.Members[i].Since == since
+	}
+	if drains() {
+		t.Fatal("it drains though nobody asked it to")
+	}
+	marked := make(chan error, 1)
+	y.Drain(func(err error) { marked <- err })
+	if err := <-marked; err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other sees it", drains)
+	y.mu.Lock()
+	lease := y.lease
+	y.mu.Unlock()
+	if _, err := y.client.Revoke(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "its record is gone", func() bool { return len(heard.get().Members) == 1 })
+	until(t, "the other sees it again as it was", drains)
+}

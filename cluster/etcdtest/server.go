@@ -37,12 +37,7 @@ type Cluster struct {
 // Start starts a cluster and waits until each of it answers.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	if _, err := exec.LookPath("etcd"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("etcdtest: %v; CI must have it: apt-get install etcd-server", err)
-		}
-		t.Skipf("needs an etcd: %v (apt-get install etcd-server)", err)
-	}
+	installed(t)
 	ports, err := freeport.Take(2 * size)
 	if err != nil {
 		t.Fatalf("etcdtest: %v", err)
@@ -52,6 +47,17 @@ func Start(t testing.TB) *Cluster {
 	t.Cleanup(func() { c.KillAll() })
 	c.StartAll()
 	return c
+}
+
+// installed skips the test where there is no etcd.
+func installed(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("etcd"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("etcdtest: %v; CI must have it: apt-get install etcd-server", err)
+		}
+		t.Skipf("needs an etcd: %v (apt-get install etcd-server)", err)
+	}
 }
 
 // Endpoints are where clients reach it, host:port.
@@ -104,16 +110,22 @@ func (c *Cluster) data(i int) string { return filepath.Join(c.dir, fmt.Sprintf("
 func (c *Cluster) await(i int) {
 	c.t.Helper()
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	await(c.t, fmt.Sprintf("etcd-%d", i), &client, "http://"+c.client(i))
+}
+
+// await waits until one that listens there says that it is healthy.
+func await(t testing.TB, who string, client *http.Client, at string) {
+	t.Helper()
 	for deadline := time.Now().Add(startWithin); ; time.Sleep(lookEvery) {
-		got, err := client.Get("http://" + c.client(i) + "/health")
+		got, err := client.Get(at + "/health")
 		if err == nil {
 			got.Body.Close()
-			if got.StatusCode == http.StatusOK {
-				return
-			}
+		}
+		if err == nil && got.StatusCode == http.StatusOK {
+			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("etcdtest: etcd-%d does not answer: %v", i, err)
+			t.Fatalf("etcdtest: %s does not answer: %v", who, err)
 		}
 	}
 }
