@@ -84,7 +84,7 @@ func (a *Assignment) without(incarnation uint64) (*Assignment, bool) {
 	next, changed := a.clone(), false
 	for s, o := range next.Owners {
 		if o.Incarnation == incarnation {
-			next.Owners[s] = Owner{Epoch: o.Epoch, Root: o.Epoch}
+			next.Owners[s] = Owner{Epoch: o.Epoch, Root: o.Epoch, At: o.At}
 			next.abandon(s)
 			changed = true
 		}

@@ -57,7 +57,7 @@ func someItems() []item {
 	of := actors.Tenure{Role: "game", Shard: 3, Epoch: 7}
 	way := passage{of: of, intent: 12, attempt: 2}
 	return []item{{tag: tagEnvelope, e: oneWay("ann", 1)}, {tag: tagPassed, number: 300, e: oneWay("ann", 2)},
-		{tag: tagDone, number: 300},
+		{tag: tagDone, number: 300}, {tag: tagLeft},
 		{tag: tagMarker, marker: &marker{to: of, next: 9, member: 1 << 63}},
 		{tag: tagPassedEnd, marker: &marker{to: of, next: 8, member: 5}},
 		{tag: tagChunk, chunk: &chunk{passage: way, total: 9, offset: 4, bytes: []byte("state")}},

@@ -19,6 +19,9 @@ type crew struct {
 	sailor map[int]map[string]*sailor // by shard and id
 	asleep map[int]bool               // shards that are frozen
 	dead   bool
+	leaves bool // it asks nothing any more
+	// starved: it was no member for a while, and answers to it went nowhere then; who asked hears DEADLINE.
+	starved bool
 }
 
 // A sailor is one of them. What it knows is what travels.

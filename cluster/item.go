@@ -17,6 +17,7 @@ const (
 	tagChunk     tag = 5 // a piece of a shard's state, from a move's source to its target
 	tagVerdict   tag = 6 // what the target says of it
 	tagDone      tag = 7 // an envelope that was passed on under this number is where it was to go
+	tagLeft      tag = 8 // whoever sends it has left in order, and sends nothing after it
 )
 
 // An item is one thing in a batch. Which fields it has follows from its tag.
@@ -66,6 +67,8 @@ func (i *item) append(b []byte) []byte {
 		return i.e.Append(appendNumbers(b, i.number))
 	case tagDone:
 		return appendNumbers(b, i.number)
+	case tagLeft:
+		return b
 	case tagMarker, tagPassedEnd:
 		return appendNumbers(appendTenure(b, i.marker.to), i.marker.next, i.marker.member)
 	case tagChunk:
@@ -114,6 +117,7 @@ func readItem(b []byte) (item, []byte, error) {
 		return i, rest, nil
 	case tagDone:
 		i.number = r.number()
+	case tagLeft: // there is no more of it
 	case tagMarker, tagPassedEnd:
 		i.marker = &marker{to: r.tenure(), next: r.number(), member: r.number()}
 	case tagChunk:

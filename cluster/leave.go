@@ -11,10 +11,11 @@ import (
 
 // Leaving in order.
 const (
-	leaveCheck  = 10 * time.Millisecond // how often to look whether all has arrived
-	leaveFlush  = time.Second           // how long to wait for the acknowledgement of what was sent
-	leaveLinger = time.Second           // how long to pass on what still arrives
-	leaveTries  = 20                    // how often the record may change under the farewell
+	leaveCheck  = 10 * time.Millisecond  // how often to look whether all has arrived
+	leaveFlush  = time.Second            // how long to wait for the acknowledgement of what was sent
+	leaveLinger = time.Second            // how long to pass on what still arrives
+	leaveTries  = 20                     // how often the record may change under the farewell
+	leaveBid    = 200 * time.Millisecond // how long to wait for the last word to be acknowledged
 )
 
 // Stop leaves the cluster in order: what was sent is acknowledged, shards are given up and the record is removed, so
@@ -40,9 +41,18 @@ func (c *Cluster) Leave(done func(error)) {
 				done(fmt.Errorf("cluster: leave: %w", err))
 				return
 			}
-			c.when(leaveLinger, func() bool { return c.flushed() && c.idle() }, func() { done(nil) })
+			c.when(leaveLinger, func() bool { return c.flushed() && c.idle() }, func() { c.bid(done) })
 		})
 	})
+}
+
+// bid says to all that nothing will come from here any more, so that nobody waits until this node has fallen silent.
+func (c *Cluster) bid(done func(error)) {
+	known := c.picture.Load().known
+	for _, incarnation := range slices.Sorted(maps.Keys(known)) {
+		known[incarnation].add(&item{tag: tagLeft})
+	}
+	c.when(leaveBid, c.flushed, func() { done(nil) })
 }
 
 // when calls then as soon as ready reports true, or when the time is over.

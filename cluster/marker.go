@@ -56,11 +56,11 @@ func (c *Cluster) beginAt(seen *picture, m *marker) {
 func (s *picture) since(incarnation uint64) int64 { return s.joined[incarnation] }
 
 // everybody lists the members that may still send, in no order: this node, those of the view, and those whose record is
-// missing but who still talk.
+// missing but who have not said farewell and still talk.
 func (s *picture) everybody(c *Cluster) []Member {
 	all := []Member{{Incarnation: c.self.Incarnation, Since: s.since(c.self.Incarnation)}}
 	for incarnation, p := range s.known {
-		if s.peers[incarnation] != nil || !p.down.Load() {
+		if s.peers[incarnation] != nil || !p.silent() {
 			all = append(all, Member{Incarnation: incarnation, Since: s.since(incarnation)})
 		}
 	}
@@ -74,5 +74,9 @@ func (s *picture) lost(c *Cluster, incarnation uint64) bool {
 		return false
 	}
 	p := s.known[incarnation]
-	return p == nil || p.down.Load()
+	return p == nil || p.silent()
 }
+
+// silent reports whether nothing is to be expected of a peer whose record is missing: it left in order, or it has said
+// nothing for a while.
+func (p *peer) silent() bool { return p.left.Load() || p.down.Load() }

@@ -40,7 +40,7 @@ func (n *tenancy) onward(t *tenure, next Owner, k kept) bool {
 		m.to.Epoch = t.Epoch + 1
 		p.add(&item{tag: tagPassedEnd, marker: &m})
 		n.mu.Lock()
-		t.ended[m.member] = true
+		t.done[m.member] = true
 		n.mu.Unlock()
 		return true
 	}
@@ -52,7 +52,7 @@ func (n *tenancy) onward(t *tenure, next Owner, k kept) bool {
 func (n *tenancy) astray(t *tenure, k kept) {
 	if k.marker != nil {
 		n.mu.Lock()
-		t.ended[k.marker.member] = true
+		t.done[k.marker.member] = true
 		n.mu.Unlock()
 		return
 	}

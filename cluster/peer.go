@@ -30,6 +30,7 @@ type peer struct {
 	heard  atomic.Int64  // nanoseconds of the cluster's time when a batch last came
 	down   atomic.Bool   // nothing came for a while, or nobody waits for it any more
 	tired  atomic.Bool   // it stands in no view for so long that nobody waits for it
+	left   atomic.Bool   // it has said that nothing will come any more
 	talks  atomic.Bool   // a ping is under way or scheduled
 	asks   atomic.Bool   // the next ping asks for one in return
 	owing  atomic.Bool   // an acknowledgement is scheduled
@@ -233,6 +234,9 @@ func (p *peer) deliver(h *batch) error {
 			}
 		case tagDone:
 			p.confirmed(i.number)
+		case tagLeft:
+			p.left.Store(true)
+			p.ping() // it waits for that
 		default:
 			p.c.arrive(&i, &from)
 		}

@@ -103,6 +103,8 @@ func (n *tenancy) stageFor(to actors.Tenure, c *chunk, from uint64) (s *stage, r
 		return nil, "actors cannot be moved to this node"
 	case n.stays:
 		return nil, "the node stops"
+	case n.drains:
+		return nil, "the node is draining"
 	}
 	if s != nil {
 		n.unstage(to)

@@ -14,6 +14,11 @@ func (n *tenancy) show(next *picture) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	me, now := n.c.self.Incarnation, n.c.o.Clock.Now()
+	for _, t := range n.at { // a tenure's end is seen once: later it is not known any more who is older
+		if o := next.view.Owner(t.Role, t.Shard); o.Epoch == t.Epoch+1 {
+			t.ended = o.At
+		}
+	}
 	for _, role := range slices.Sorted(maps.Keys(next.view.Roles)) {
 		old := n.c.picture.Load().view
 		for shard, o := range next.view.Roles[role].Owners {
@@ -116,7 +121,8 @@ func (n *tenancy) lose(t *tenure) {
 }
 
 // look sees to tenures for which time, or the end of a member, changes something: holds end when what they wait for
-// cannot come any more, and what nobody sends to is forgotten. The caller holds the turn.
+// cannot come any more, what nobody sends to is forgotten, and moves wait no longer for who is gone. The caller holds
+// the turn.
 func (n *tenancy) look() {
 	seen := n.c.picture.Load()
 	n.mu.Lock()
@@ -138,4 +144,5 @@ func (n *tenancy) look() {
 	for _, t := range all {
 		n.work(t)
 	}
+	n.settling()
 }

@@ -28,6 +28,7 @@ type tenancy struct {
 
 	mu       sync.Mutex // guards what follows
 	stays    bool       // no move begins any more
+	drains   bool       // nor any to here
 	at       map[actors.Tenure]*tenure
 	bytes    int // of the bodies of those that wait
 	moves    map[actors.Tenure]*move
@@ -180,11 +181,34 @@ func (n *tenancy) marked(m *marker, from *origin, direct bool) {
 	if m.to.Epoch == m.next {
 		n.neverSent(m)
 	}
-	for n.put(n.c.picture.Load(), m.to, kept{marker: m}, from, direct) == stale {
-		owner := n.c.picture.Load().view.Owner(m.to.Role, m.to.Shard)
-		if owner.Epoch == m.to.Epoch && n.door(m.to.Role, m.to.Shard).isOpen() {
+	for {
+		switch n.put(n.c.picture.Load(), m.to, kept{marker: m}, from, direct) {
+		case astray:
+			n.belated(m)
+			return
+		case stale:
+			owner := n.c.picture.Load().view.Owner(m.to.Role, m.to.Shard)
+			if owner.Epoch == m.to.Epoch && n.door(m.to.Role, m.to.Shard).isOpen() {
+				return
+			}
+		default:
 			return
 		}
+	}
+}
+
+// belated passes on a marker of somebody who was not waited for, because it was silent and its record was gone: its
+// tenure is forgotten here, but the next one may hold the member's envelopes back until it comes. Whose that is, is
+// forgotten too: so to all.
+func (n *tenancy) belated(m *marker) {
+	seen := n.c.picture.Load()
+	if m.next <= m.to.Epoch || !seen.view.Owner(m.to.Role, m.to.Shard).follows(m.to.Epoch) {
+		return
+	}
+	on := *m
+	on.to.Epoch++
+	for _, incarnation := range slices.Sorted(maps.Keys(seen.known)) {
+		seen.known[incarnation].add(&item{tag: tagPassedEnd, marker: &on})
 	}
 }
 
@@ -195,7 +219,7 @@ func (n *tenancy) neverSent(m *marker) {
 	for _, t := range n.sorted() {
 		if t.Role == m.to.Role && t.Shard == m.to.Shard && t.Epoch < m.next {
 			t.open(m.member)
-			t.ended[m.member] = true
+			t.done[m.member] = true
 			all = append(all, t)
 		}
 	}
@@ -296,17 +320,25 @@ func (n *tenancy) deserted(t *tenure) bool {
 	if t.next.Incarnation == 0 {
 		return true
 	}
-	seen, old := n.c.picture.Load(), n.c.o.Clock.Now().Sub(t.since) >= forgetAfter
-	ended := seen.view.Owner(t.Role, t.Shard)
-	if ended.Epoch <= t.Epoch {
+	if n.c.picture.Load().view.Owner(t.Role, t.Shard).Epoch <= t.Epoch {
 		return false
 	}
-	exact := ended.Epoch == t.Epoch+1 // else it is not known which members are older than its end
+	return len(n.awaited(t)) == 0
+}
+
+// awaited lists the members of whom a marker is still to pass through a tenure that is over, in no order: those that
+// are older than its end. The caller holds mu.
+func (n *tenancy) awaited(t *tenure) []uint64 {
+	seen, old := n.c.picture.Load(), n.c.o.Clock.Now().Sub(t.since) >= forgetAfter
+	end := cmp.Or(t.ended, seen.view.Owner(t.Role, t.Shard).At) // of a later end more members are older
+	if old && (t.free || t.ended == 0) {
+		return nil
+	}
+	var all []uint64
 	for _, m := range seen.everybody(n.c) {
-		could := m.Since < ended.At
-		if could && !t.ended[m.Incarnation] && !(old && (t.free || !exact)) {
-			return false
+		if m.Since < end && !t.done[m.Incarnation] {
+			all = append(all, m.Incarnation)
 		}
 	}
-	return true
+	return all
 }

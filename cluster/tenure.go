@@ -20,6 +20,11 @@ const (
 	over                  // somebody else's: what comes is passed on
 )
 
+// String names the phase.
+func (p phase) String() string {
+	return [...]string{"coming", "running", "freezing", "frozen", "shipping", "over"}[p]
+}
+
 // A tenure is one ownership of one shard by one incarnation, while anything about it is out of the ordinary: it is
 // being moved, it was moved here and must keep back what would overtake, or it is over and passes on what still comes.
 // It is a state without a lock, a clock or a network; the tenancy guards it and does what it says.
@@ -30,12 +35,13 @@ type tenure struct {
 	chain  []uint64          // incarnations that may still pass something on to it
 	free   bool              // nobody is held: the first of a chain, or the chain is broken
 	opened map[uint64]bool   // members that send nothing more to the tenures before
-	ended  map[uint64]bool   // members that send nothing more to this one, nor through it
+	done   map[uint64]bool   // members that send nothing more to this one, nor through it
 	held   map[uint64][]kept // by member: what must wait until the member is opened
 	queue  []kept            // what is to be delivered or passed on, in order
 	aside  []kept            // markers for later tenures that came while it ran
 	went   int               // so many at the front of the queue went along with the state
 	next   Owner             // whose it is when it is over; zero: nobody's that could be named
+	ended  int64             // the registry's revision that ended it; 0: the watch skipped it, or it is not over
 	since  time.Time         // when the present phase began
 	busy   bool              // somebody delivers or passes on
 	rest   func()            // to be called when nobody does any more
@@ -49,7 +55,7 @@ type kept struct {
 }
 
 func newTenure(t actors.Tenure, now time.Time) *tenure {
-	return &tenure{Tenure: t, since: now, opened: map[uint64]bool{}, ended: map[uint64]bool{},
+	return &tenure{Tenure: t, since: now, opened: map[uint64]bool{}, done: map[uint64]bool{},
 		held: map[uint64][]kept{}}
 }
 
@@ -122,7 +128,7 @@ func (t *tenure) back(left []kept) { t.queue = append(slices.Clone(left), t.queu
 func (t *tenure) end(next Owner, now time.Time) {
 	for _, k := range t.queue[:t.went] {
 		if k.marker != nil {
-			t.ended[k.marker.member] = true
+			t.done[k.marker.member] = true
 		}
 	}
 	t.queue = append(t.aside, t.queue[t.went:]...)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ func askToDrain(ctx context.Context, r node.Running) (node.Drained, error) {
 func awaitDrained(ctx context.Context, r node.Running, timeout time.Duration, tell func(Event)) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	rest := "it did not answer"
 	for last := -1; ; {
 		now, err := askToDrain(ctx, r)
 		switch {
@@ -66,8 +68,11 @@ func awaitDrained(ctx context.Context, r node.Running, timeout time.Duration, te
 		if err == nil && now.Done {
 			return nil
 		}
+		if err == nil {
+			rest = cmp.Or(now.Rest, fmt.Sprintf("it had %d shards", now.Shards))
+		}
 		if sleep(ctx, drainEvery) != nil {
-			return fmt.Errorf("cli: %s still had %d shards after %s", r.Name, last, timeout)
+			return fmt.Errorf("cli: %s was not drained after %s: %s", r.Name, timeout, rest)
 		}
 	}
 }

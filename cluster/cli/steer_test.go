@@ -151,7 +151,7 @@ func TestADrainThatCannotBeIsRefusedOrGivenUp(t *testing.T) {
 	text, code = p.run("drain", "game-1", "--json")
 	said := events(t, text)
 	if last := said[len(said)-1]; code != exitFailed || last.What != "failed" ||
-		!strings.Contains(last.Text, "game-1 still had 2 shards after 1s") {
+		!strings.Contains(last.Text, "game-1 was not drained after 1s: it had 2 shards") {
 		t.Errorf("exit code %d: %s", code, text)
 	}
 	if p.pid("game-1") != 0 || p.pid("game-2") != alone {

@@ -170,7 +170,11 @@ func (c controlled) Drain() (Drained, error) {
 	if isNew {
 		c.handOver(n, of)
 	}
-	return Drained{shardsOf(n.Cluster().View(), of), c.p.drain.isDone()}, err
+	now := Drained{Shards: shardsOf(n.Cluster().View(), of), Done: c.p.drain.isDone()}
+	if rest := n.Cluster().Undrained(); rest != nil && !now.Done {
+		now.Rest = rest.Error()
+	}
+	return now, err
 }
 
 func (c controlled) Record() error {

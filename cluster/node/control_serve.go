@@ -58,8 +58,9 @@ type Membership struct {
 
 // Drained is how far a node has come that hands its shards over.
 type Drained struct {
-	Shards int  `json:"shards"` // that are left
-	Done   bool `json:"done"`   // nobody sends anything to it any more: to stop it loses nothing
+	Shards int    `json:"shards"`         // that are left
+	Done   bool   `json:"done"`           // nobody sends anything to it any more: to stop it loses nothing
+	Rest   string `json:"rest,omitempty"` // what it still has, for a person to read; empty if it is done
 }
 
 // controlHandler serves what the node itself answers.
