@@ -35,6 +35,9 @@ func lend(t *testing.T) *Link {
 	}
 }
 
+// preface is how a client of HTTP/2 begins, with settings that set nothing.
+var preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+
 func TestMain(m *testing.M) {
 	var greetings []net.Conn
 	for range cap(links) {
@@ -48,6 +51,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		if _, err := greeted.Read(make([]byte, 1)); err != nil {
+			panic(err)
+		}
+		if _, err := greeted.Write(preface); err != nil { // else the node turns away who says nothing for 5 s, and logs
 			panic(err)
 		}
 		greetings = append(greetings, greeted)
