@@ -131,3 +131,24 @@ func TestTheFingerprintIsOfWhatTheNodeReads(t *testing.T) {
 		t.Error("the lease is everybody's")
 	}
 }
+
+func TestHowManyCopiesAreWantedIsSeenByWhoReadTheFileBefore(t *testing.T) {
+	t.Parallel()
+	path := scalable(t)
+	before := load(t, path)
+	for _, count := range []int{4, 1, 2} { // the last is what the file says
+		c, err := LoadScaled(path, nil, "game", count)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.KeepScale(); err != nil {
+			t.Fatal(err)
+		}
+		if n := before.wanted("game"); n != count {
+			t.Errorf("%d copies are wanted, and it sees %d", count, n)
+		}
+		if n := c.wanted("game"); n != count {
+			t.Errorf("%d copies are wanted, and who knows that sees %d", count, n)
+		}
+	}
+}
