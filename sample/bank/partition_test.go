@@ -188,10 +188,11 @@ func (d *divided) sever(ways []way) {
 	d.t.Helper()
 	d.Appoint(ways[0].node)
 	d.busily(answersPerKill)
-	began, kept := time.Now(), d.kept()
-	owned := map[string]map[int]uint64{}
 	for _, w := range ways {
-		owned[w.node] = d.vault.fences(d.named(w.node).Roles[0])
+		d.awaitOwned(w.node, "to have what it is to have", func(n int) bool { return n > enoughShards })
+	}
+	began, kept := time.Now(), d.kept()
+	for _, w := range ways {
 		host, _, _ := net.SplitHostPort(d.named(w.node).Listen)
 		for _, p := range d.proxies {
 			p.Cut(host, w.in, w.out)
@@ -202,7 +203,7 @@ func (d *divided) sever(ways []way) {
 		stopped[w.node] = d.stops(d.Node(w.node), began)
 	}
 	for _, w := range ways {
-		d.taken(w.node, owned[w.node])
+		d.awaitOwned(w.node, "to have lost all", func(n int) bool { return n == 0 })
 	}
 	took := time.Since(began)
 	d.goesOn(fmt.Sprint("while ", ways, " are cut"), time.Now())
@@ -232,7 +233,7 @@ func (d *divided) sever(ways []way) {
 func (d *divided) stops(z node.Running, cut time.Time) (done uint64) {
 	d.t.Helper()
 	clustertest.Await(d.t, goOnWithin, z.Name+" to stop", func() error {
-		owned := d.owned(z)
+		owned, _ := d.owned(z)
 		r := d.look(z)
 		if r.Reason != "not registered" {
 			if owned == 0 {
@@ -242,7 +243,9 @@ func (d *divided) stops(z node.Running, cut time.Time) (done uint64) {
 		}
 		return nil
 	})
-	d.t.Logf("%s had stopped %v after it was cut off, and owned %d shards", z.Name, short(time.Since(cut)), d.owned(z))
+	took := short(time.Since(cut))
+	owned, _ := d.owned(z)
+	d.t.Logf("%s had stopped %v after it was cut off, and owned %d shards", z.Name, took, owned)
 	clustertest.AwaitEach(d.t, settling, goOnWithin, "what "+z.Name+" has begun to end", func() error {
 		r, last := d.look(z), done
 		if done = handled(&r); done != last {
@@ -256,8 +259,8 @@ func (d *divided) stops(z node.Running, cut time.Time) (done uint64) {
 // settling is the pause between two looks at what a node has handled.
 const settling = 100 * time.Millisecond
 
-// owned is how many shards of its first role a node has in the registry.
-func (d *divided) owned(z node.Running) (n int) {
+// owned is how many shards of its first role a node has in the registry, and how many of all are to move by a plan.
+func (d *divided) owned(z node.Running) (n, moving int) {
 	d.t.Helper()
 	text, err := d.Registered("owners/" + z.Roles[0])
 	var owners cluster.Assignment
@@ -272,21 +275,16 @@ func (d *divided) owned(z node.Running) (n int) {
 			n++
 		}
 	}
-	return n
+	return n, len(owners.Intents)
 }
 
-// taken waits until others own what a node has owned.
-func (d *divided) taken(name string, owned map[int]uint64) {
+// awaitOwned waits until a node owns as many shards as it should, and none is on its way by a plan.
+func (d *divided) awaitOwned(name, what string, so func(owned int) bool) {
 	d.t.Helper()
-	clustertest.Await(d.t, goOnWithin, "others to take over from "+name, func() error {
-		taken := 0
-		for shard, number := range d.vault.fences(d.named(name).Roles[0]) {
-			if number > owned[shard] {
-				taken++
-			}
-		}
-		if taken < enoughShards {
-			return fmt.Errorf("they have taken %d shards", taken)
+	z := d.Node(name)
+	clustertest.Await(d.t, goOnWithin, name+" "+what, func() error {
+		if n, moving := d.owned(z); !so(n) || moving > 0 {
+			return fmt.Errorf("it owns %d shards, and %d are to move", n, moving)
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,13 @@ func TestNobodyIsInTwoPlacesThoughAllAreAskedForWhileANodeJoins(t *testing.T) {
 	defer func() { stop(); asking.Wait() }()
 	asking.Go(func() { h.ask(ctx, "inn-1", h.lodgers/2, &h.rounds[0]) })
 	asking.Go(func() { h.ask(ctx, "inn-2", 0, &h.rounds[1]) })
+	clustertest.AwaitEach(t, idle/4, endWithin, "lodgers to come and go", func() error {
+		text, err := os.ReadFile(filepath.Join(diaries, strconv.Itoa(c.Node("inn-1").PID)))
+		if gone := strings.Count(string(text), " "+left+" "); gone < h.lodgers/10 {
+			return errors.Join(err, fmt.Errorf("%d have gone", gone))
+		}
+		return nil
+	})
 	began := time.Now()
 	p := c.Cluster.Command("scale", "inn=2")
 	var said bytes.Buffer
@@ -79,7 +87,7 @@ func TestNobodyIsInTwoPlacesThoughAllAreAskedForWhileANodeJoins(t *testing.T) {
 		}
 		return nil
 	})
-	took := time.Since(began)
+	over := time.Now()
 	clustertest.Await(t, endWithin, "both to have asked for all", func() error {
 		if a, b := h.rounds[0].Load(), h.rounds[1].Load(); min(a, b) == 0 {
 			return fmt.Errorf("they have %d and %d times", a, b)
@@ -89,11 +97,13 @@ func TestNobodyIsInTwoPlacesThoughAllAreAskedForWhileANodeJoins(t *testing.T) {
 	stop()
 	asking.Wait()
 	c.Stop()
-	r := judged(t, diaries)
+	r := register{from: began.UnixNano(), to: over.UnixNano()}
+	r.judge(t, diaries)
 	t.Logf("%d lodgers: the join took %v; all were asked for %d and %d times, %d were refused; "+
-		"%d came up cold and %d by moves, %d stopped", h.lodgers, took.Round(time.Millisecond), h.rounds[0].Load(),
-		h.rounds[1].Load(), h.refused.Load(), r.cold, r.moved, r.left)
-	if r.moved < h.lodgers/20 || r.left < h.lodgers || r.cold != r.left {
+		"%d came up cold and %d by moves, %d stopped, %d of them during the join", h.lodgers,
+		over.Sub(began).Round(time.Millisecond), h.rounds[0].Load(), h.rounds[1].Load(), h.refused.Load(), r.cold, r.moved,
+		r.left, r.during)
+	if r.moved < h.lodgers/20 || r.left < h.lodgers || r.during == 0 || r.cold != r.left {
 		t.Error("too few have moved or stopped, or somebody is still there: nothing was tested")
 	}
 }
@@ -182,10 +192,13 @@ type line struct {
 }
 
 // A register is what all diaries together say.
-type register struct{ cold, moved, left int }
+type register struct {
+	from, to                  int64 // of the join
+	cold, moved, left, during int
+}
 
-// judged reads all diaries, and looks whether anybody was in two places.
-func judged(t *testing.T, dir string) (r register) {
+// judge reads all diaries, and looks whether anybody was in two places.
+func (r *register) judge(t *testing.T, dir string) {
 	t.Helper()
 	byID, isCold := map[string][]line{}, map[string]bool{}
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -204,7 +217,6 @@ func judged(t *testing.T, dir string) (r register) {
 			t.Errorf("%v:\n%s", err, told(all))
 		}
 	}
-	return r
 }
 
 // life looks at what one lodger has noted, in order.
@@ -229,6 +241,9 @@ func (r *register) life(all []line, isCold map[string]bool) error {
 			return fmt.Errorf("lodger %s: %s notes that it %s, and %s is there", l.id, l.instance, l.what, here)
 		case l.what == left:
 			r.left, gone, stopped = r.left+1, true, stopped+1
+			if r.from < l.at && l.at < r.to {
+				r.during++
+			}
 		}
 	}
 	return nil
