@@ -103,8 +103,8 @@ func TestNobodyIsInTwoPlacesThoughAllAreAskedForWhileANodeJoins(t *testing.T) {
 		"%d came up cold and %d by moves, %d stopped, %d of them during the join", h.lodgers,
 		over.Sub(began).Round(time.Millisecond), h.rounds[0].Load(), h.rounds[1].Load(), h.refused.Load(), r.cold,
 		r.moved, r.left, r.during)
-	if r.moved < h.lodgers/20 || r.left < h.lodgers || r.during == 0 || r.cold != r.left {
-		t.Error("too few have moved or stopped, or somebody is still there: nothing was tested")
+	if r.moved == 0 || r.left < h.lodgers || r.during == 0 || r.cold != r.left {
+		t.Error("nobody has moved, too few have stopped, or somebody is still there: nothing was tested")
 	}
 }
 
