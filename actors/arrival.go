@@ -216,4 +216,5 @@ func (n *entity) arrive() {
 	if n.isToLeave {
 		n.post(n.leave)
 	}
+	n.expel() // it was on its way when others were told
 }

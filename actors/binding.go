@@ -49,9 +49,15 @@ func (c Claim) isNewer(other Claim) bool {
 // bind takes a session in. Of the sessions that log in as this entity the newest stays; that one is remembered in the
 // entity's row, so that an older one which is announced after a death is known to be older though its rival has left.
 func (n *entity) bind(m *Bound) {
+	if n.sys.o.Ended(m.Session) { // or this node has not heard of its gate yet: that shows
+		n.sys.o.Clock.AfterFunc(expelAfter, func() { n.post(n.expel) })
+	}
 	claim := Claim{m.Number, m.Session}
 	if m.Who == n.ref && !m.Ears {
 		n.contend(claim)
+	}
+	if before := n.bound[m.Session]; before != nil && *before == *m {
+		return // its gate could not know whether it was forgotten
 	}
 	n.regroup("bind", func() {
 		if b := n.props.box; b != nil && m.Who == n.ref && !m.Ears && claim.isNewer(b.now.Claim) {

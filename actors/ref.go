@@ -97,6 +97,16 @@ func (r Ref) SessionPlace() (gate string, c wire.Codec, ok bool) {
 	return gate, c, ok && err == nil
 }
 
+// SessionProcess is the gate process that a session's name names: the incarnation that it began with.
+func (r Ref) SessionProcess() (incarnation uint64, ok bool) {
+	parts := strings.Split(r.ID, ".")
+	if r.Kind != SessionKind || len(parts) != 4 {
+		return 0, false
+	}
+	incarnation, err := strconv.ParseUint(parts[2], 36, 64)
+	return incarnation, err == nil
+}
+
 // MarshalText writes kind/id, and nothing for the zero Ref.
 func (r Ref) MarshalText() ([]byte, error) {
 	if r.IsZero() {

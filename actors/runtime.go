@@ -26,7 +26,8 @@ type Bound struct {
 	Number  uint64 `json:"number"`         // rises with every bind of an entity; of two sessions the higher wins
 }
 
-// Unbound says that a session is no longer bound to this entity: it is the session's last envelope here.
+// Unbound says that a session is no longer bound to this entity: it is the session's last envelope here. If its gate is
+// gone the Code is UNAVAILABLE, and if that returns after all, the session is Bound again.
 type Unbound struct {
 	Session Ref  `json:"session"`
 	Who     Ref  `json:"who"`

@@ -44,8 +44,9 @@ type Options struct {
 	Clock       Clock
 	Scheduler   Scheduler
 	Store       Store
-	Tables      func() any // the node's hot tables; see Tables
-	Tap         Tap        // hears all that entities do; nil: nobody listens
+	Tables      func() any             // the node's hot tables; see Tables
+	Tap         Tap                    // hears all that entities do; nil: nobody listens
+	Ended       func(session Ref) bool // whether its gate is known to be gone for good; nil: none ever is
 	Limits      Limits
 	Log         *slog.Logger
 	Ground      *Ground // what its actors stand on; nil: one of its own, from Start on
@@ -89,6 +90,9 @@ func NewSystem(o Options) (*System, error) {
 	o.Limits = o.Limits.orDefault()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Ended == nil {
+		o.Ended = func(Ref) bool { return false }
 	}
 	s := &System{o: o, messages: wire.Join(runtimeMessages, o.Catalogue), kinds: map[KindName]*kind{},
 		handles: map[uint32]KindName{}, pending: map[uint64]*pendingRequest{},
@@ -229,7 +233,9 @@ func (s *System) spawn(ref Ref, k *kind, tenure Tenure) *process {
 	p.cell.spawn(s, p)
 	if f, ok := st.farewells[ref]; ok && f.tenure == tenure {
 		for _, item := range f.items {
-			p.box.tick(item)
+			if !s.isOfEnded(item) {
+				p.box.tick(item)
+			}
 		}
 	}
 	delete(st.farewells, ref)

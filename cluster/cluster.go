@@ -133,11 +133,13 @@ type Cluster struct {
 	record      *Record
 	coordinator coordinator
 	writing     map[string]int64 // roles whose decree is under way, and the revision it was made from
-	onOwners    []func(role string, lost, moved []int)
+	onOwners    []func(role string, lost, moved []int, told func())
 	onView      []func(old, now *View)
 	onHeld      []func()
+	onGone      []func()
 	lapsed      bool
-	condemned   bool // or forgotten by the registry
+	lapsedAt    time.Time // when it was noticed; zero: it has never been held
+	condemned   bool      // or forgotten by the registry
 	mourned     []loss
 	stopTick    func() bool
 }
@@ -157,9 +159,10 @@ func New(o Options) (*Cluster, error) {
 }
 
 // OnOwners asks for news about ownership: per role, the shards that this node lost, and those that have a new owner
-// anywhere. Calls come in order, before any envelope is routed by that news to a shard that was waiting for it. Ask
-// before Start; fn must return soon and may call Route.
-func (c *Cluster) OnOwners(fn func(role string, lost, moved []int)) {
+// anywhere. Calls come in order. fn calls told once, then or later and from any goroutine, when it has routed all
+// announcements that the new owners must hear first: until then whatever else this node has for them waits. Ask before
+// Start; fn must return soon and may call Route.
+func (c *Cluster) OnOwners(fn func(role string, lost, moved []int, told func())) {
 	c.onOwners = append(c.onOwners, fn)
 }
 
@@ -168,6 +171,25 @@ func (c *Cluster) OnView(fn func(old, now *View)) { c.onView = append(c.onView, 
 
 // OnHeld asks to be told when the lease is sure again after it was not: whoever paused may go on. Ask before Start.
 func (c *Cluster) OnHeld(fn func()) { c.onHeld = append(c.onHeld, fn) }
+
+// OnGone asks to be told when processes are members no more and will not come back: Knows says which. Ask before Start;
+// fn must return soon.
+func (c *Cluster) OnGone(fn func()) { c.onGone = append(c.onGone, fn) }
+
+// Knows reports whether a process of this name, which began with this incarnation, is a member, or was one until
+// shortly and may come back. While nothing is known at all, it may be.
+func (c *Cluster) Knows(name string, process uint64) bool {
+	seen := c.picture.Load()
+	if len(seen.view.Members) == 0 || name == c.self.Name && process == c.self.process() {
+		return true
+	}
+	for _, p := range seen.known {
+		if p.member.Name == name && p.member.process() == process && !p.tired.Load() {
+			return true
+		}
+	}
+	return false
+}
 
 // Serve gives the cluster the actors of this node before Start does: from then on Route may be called, and what is for
 // shards waits for an owner.

@@ -115,7 +115,8 @@ func (h *crew) handle(id string, a *sailor, e *actors.Envelope) {
 }
 
 // release ends actors of shards that were lost.
-func (h *crew) release(_ string, lost, _ []int) {
+func (h *crew) release(_ string, lost, _ []int, told func()) {
+	defer told()
 	for _, s := range lost {
 		delete(h.sailor, s)
 		delete(h.asleep, s)

@@ -27,6 +27,9 @@ type Member struct {
 	Weight      int      `json:"weight,omitempty"`
 	Moves       bool     `json:"moves,omitempty"`    // it can hand shards over and take them over by planned moves
 	Draining    bool     `json:"draining,omitempty"` // it gets no shards and hands over what it has
+	// Process is the incarnation that its process began with, after which the process's sessions are named: another one
+	// if it has joined anew since. 0: Incarnation.
+	Process uint64 `json:"process,omitempty"`
 	// Since is the registry's revision at which this incarnation first joined: its first record was that one. It stays
 	// when a lost lease is replaced. Whoever registers leaves it 0.
 	Since int64 `json:"since,omitempty"`
@@ -34,6 +37,9 @@ type Member struct {
 
 // HasRole reports whether the member plays the role.
 func (m *Member) HasRole(role string) bool { return slices.Contains(m.Roles, role) }
+
+// process is what the member's sessions are named after.
+func (m *Member) process() uint64 { return cmp.Or(m.Process, m.Incarnation) }
 
 // bySince orders members by when they first joined.
 func bySince(a, b Member) int { return cmp.Compare(a.Since, b.Since) }

@@ -19,7 +19,8 @@ type parking struct {
 	waiting []parked
 	busy    []atomic.Int32 // by shard: how many wait or are on their way out
 	limit   int
-	doors   []door // by shard: how envelopes come to its actors on this node
+	shut    []atomic.Int32 // by shard: how many have not said yet who is bound to its actors
+	doors   []door         // by shard: how envelopes come to its actors on this node
 }
 
 type parked struct {
@@ -30,11 +31,27 @@ type parked struct {
 }
 
 func newParking(shards, limit int) *parking {
-	return &parking{busy: make([]atomic.Int32, shards), doors: make([]door, shards), limit: limit}
+	return &parking{busy: make([]atomic.Int32, shards),
+		shut: make([]atomic.Int32, shards), doors: make([]door, shards), limit: limit}
 }
 
 // occupied reports whether envelopes for the shard wait, so that later ones must not overtake them.
-func (k *parking) occupied(shard int) bool { return k.busy[shard].Load() > 0 }
+func (k *parking) occupied(shard int) bool { return k.busy[shard].Load() > 0 || k.isShut(shard) }
+
+func (k *parking) isShut(shard int) bool { return k.shut[shard].Load() > 0 }
+
+// close lets envelopes for some shards wait, but announcements, until they are opened as often as they were closed.
+func (k *parking) close(shards []int) { k.reckon(shards, 1) }
+
+func (k *parking) open(shards []int) { k.reckon(shards, -1) }
+
+func (k *parking) reckon(shards []int, by int32) {
+	for _, s := range shards {
+		if s < len(k.shut) {
+			k.shut[s].Add(by)
+		}
+	}
+}
 
 // block makes envelopes for shards wait although their owner can be reached; by -1 ends that.
 func (k *parking) block(shards []int, by int32) {
@@ -60,16 +77,19 @@ func (k *parking) add(p parked, now time.Time, waits func() bool) fate {
 	if len(k.waiting) >= k.limit {
 		return full
 	}
-	k.waiting = slices.Insert(k.waiting, k.place(p.e), p)
+	k.waiting = slices.Insert(k.waiting, k.place(p), p)
 	k.busy[p.shard].Add(1)
 	return sent
 }
 
 // place is where an envelope gets in line: at the end. What a gate sends again was sent before whatever waits of that
-// client for the same entity.
-func (k *parking) place(e *actors.Envelope) int {
-	at := -1
-	if e.Attempt > 0 {
+// client for the same entity, and what it announces comes before all else.
+func (k *parking) place(of parked) int {
+	at, e := -1, of.e
+	switch {
+	case e.Announces():
+		at = slices.IndexFunc(k.waiting, func(p parked) bool { return p.shard == of.shard && !p.e.Announces() })
+	case e.Attempt > 0:
 		at = slices.IndexFunc(k.waiting, func(p parked) bool {
 			return p.e.Session == e.Session && p.e.To == e.To && p.e.Attempt == 0
 		})

@@ -287,16 +287,17 @@ func (p *peer) tend(now time.Time) {
 
 // absent looks after a peer without a record. It may have left: then nobody waits for what it might still send. What is
 // to go to it is thrown away now and then. How far its own stream has come stays known for as long as nobody else has
-// its name: should it come back after all, it goes on from there.
-func (p *peer) absent(now time.Time) {
+// its name: should it come back after all, it goes on from there. It reports whether nobody waits for that from now on.
+func (p *peer) absent(now time.Time) (tired bool) {
 	p.listen(now)
 	if now.Sub(p.gone) < absentFor {
-		return
+		return false
 	}
 	p.gone = now
-	p.tired.Store(true)
+	tired = !p.tired.Swap(true)
 	p.down.Store(true)
 	p.forget()
+	return tired
 }
 
 // present notes that a peer has a record. The caller holds the turn.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,12 +45,15 @@ func (c *Cluster) Changed(r *Record) {
 	c.settle(r)
 	c.tenancy.judge(r, next.view)
 	c.tell(old.view, next.view) // gates say who is bound, before they send again what the dead were asked
-	c.part(old, next, now)
+	gone := c.part(old, next, now)
 	c.tenancy.start(next)
 	c.block(old.view, next.view, -1)
 	c.unpark()
 	c.coordinate(now)
 	c.tenancy.begin(now)
+	if gone {
+		c.tellGone()
+	}
 }
 
 // block lets envelopes wait for the shards that have a new owner from whom nobody handed them over, or, by -1, no
@@ -80,6 +84,7 @@ func (c *Cluster) Renewed(sent time.Time) {
 		for _, fn := range c.onHeld {
 			fn()
 		}
+		c.presume(c.o.Clock.Now())
 		c.coordinate(c.o.Clock.Now())
 	}
 }
@@ -105,16 +110,19 @@ func (c *Cluster) tick() {
 	}
 	now := c.o.Clock.Now()
 	if !c.lapsed && c.elapsed(now) >= c.until.Load() {
-		c.lapsed = true
+		c.lapsed, c.lapsedAt = true, now
 		c.o.Log.Warn("the lease may be over: actors pause", "node", c.self.Name)
 	}
-	current := c.picture.Load()
+	current, gone := c.picture.Load(), false
 	for _, incarnation := range slices.Sorted(maps.Keys(current.known)) {
 		if p := current.known[incarnation]; current.peers[incarnation] != nil {
 			p.tend(now)
 		} else {
-			p.absent(now)
+			gone = p.absent(now) || gone
 		}
+	}
+	if gone {
+		c.tellGone()
 	}
 	c.unpark()
 	c.tenancy.look()
@@ -155,9 +163,9 @@ func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 	return next
 }
 
-// part takes leave of the peers that are no longer members, after the picture without them was put up. The caller
-// holds the turn.
-func (c *Cluster) part(old, next *picture, now time.Time) {
+// part takes leave of the peers that are no longer members, after the picture without them was put up. It reports
+// whether any of them will not come back. The caller holds the turn.
+func (c *Cluster) part(old, next *picture, now time.Time) (gone bool) {
 	for _, incarnation := range slices.Sorted(maps.Keys(old.known)) {
 		p := old.known[incarnation]
 		switch {
@@ -166,11 +174,20 @@ func (c *Cluster) part(old, next *picture, now time.Time) {
 			c.bewail(p, old, now)
 			p.forget()
 			c.disconnect(next, p.member.Link)
+			gone = true
 		case p.gone.IsZero():
 			p.gone = now
 			c.bewail(p, old, now)
 			p.leave()
 		}
+	}
+	return gone
+}
+
+// tellGone says that some will not come back. The caller holds the turn.
+func (c *Cluster) tellGone() {
+	for _, fn := range c.onGone {
+		fn()
 	}
 }
 
@@ -196,12 +213,53 @@ func (c *Cluster) tell(old, now *View) {
 		if len(lost)+len(moved) == 0 {
 			continue
 		}
-		for _, fn := range c.onOwners {
-			fn(role, lost, moved)
-		}
+		c.inform(role, lost, moved)
 	}
 	for _, fn := range c.onView {
 		fn(old, now)
+	}
+}
+
+// inform brings news of a role's shards. What is for those that have a new owner waits until all that hear it have said
+// what must come first. The caller holds the turn, and unparks.
+func (c *Cluster) inform(role string, lost, moved []int) {
+	var present atomic.Bool // the caller is still here
+	present.Store(true)
+	k := c.parking(role)
+	for _, fn := range c.onOwners {
+		k.close(moved)
+		fn(role, lost, moved, func() {
+			if k.open(moved); !present.Load() {
+				c.o.Scheduler.Run(c.release)
+			}
+		})
+	}
+	present.Store(false)
+}
+
+// presume takes it that others have forgotten this node, if it was not heard of for long, and lets its sessions be
+// announced to everybody. The caller holds the turn.
+func (c *Cluster) presume(now time.Time) {
+	if c.lapsedAt.IsZero() || now.Sub(c.lapsedAt) < absentFor {
+		return
+	}
+	view := c.picture.Load().view
+	for _, role := range slices.Sorted(maps.Keys(view.Roles)) {
+		var all []int
+		for shard := range view.Roles[role].Owners {
+			all = append(all, shard)
+		}
+		c.inform(role, nil, all)
+	}
+	c.unpark()
+}
+
+// release lets go what waited for announcements.
+func (c *Cluster) release() {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if !c.closed.Load() {
+		c.unpark()
 	}
 }
 

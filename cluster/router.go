@@ -176,8 +176,11 @@ func (c *Cluster) park(e *actors.Envelope, seen *picture, t target) fate {
 func (c *Cluster) unpark() {
 	seen, now := c.picture.Load(), c.o.Clock.Now()
 	for _, role := range c.parked() {
-		ready := func(p parked) bool { return seen.reaches(c, seen.view.Owner(role, p.shard)) }
-		c.parking(role).drain(now, ready, func(p parked, late bool) {
+		k := c.parking(role)
+		ready := func(p parked) bool {
+			return seen.reaches(c, seen.view.Owner(role, p.shard)) && !k.isShut(p.shard)
+		}
+		k.drain(now, ready, func(p parked, late bool) {
 			if late {
 				c.refuse(p.e, actors.Unavailable, "%s: its shard has no owner", p.e.To)
 			} else {

@@ -34,7 +34,8 @@ func TestNothingOvertakesWhatIsSaidAtATakeover(t *testing.T) {
 		if !open {
 			want = []uint64{0, 2, 3}
 		}
-		gate.OnOwners(func(string, []int, []int) {
+		gate.OnOwners(func(_ string, _, _ []int, told func()) {
+			defer told()
 			if want[1] == 2 {
 				gate.Route(request(gate, id, 2))
 			}

@@ -52,7 +52,10 @@ func TestACertificateMovesADeadNodesShardsAtOnce(t *testing.T) {
 	w, gate, one, two := trio(t, 3)
 	id := owned(t, one)
 	var moved []int
-	gate.onOwners = append(gate.onOwners, func(_ string, _, m []int) { moved = append(moved, m...) })
+	gate.onOwners = append(gate.onOwners, func(_ string, _, m []int, told func()) {
+		moved = append(moved, m...)
+		told()
+	})
 	one.Close()
 	w.registry.Certify(one.Self().Incarnation)
 	w.advance(10 * time.Millisecond)
@@ -515,6 +518,51 @@ func TestWhatFollowsDoesNotOvertakeWhatWaits(t *testing.T) {
 	gate.Route(oneWay(id, 2))
 	w.settle()
 	wantInOrder(t, one.take(), 3)
+}
+
+func TestANewOwnerHearsOfSessionsBeforeAnythingElseOfTheirs(t *testing.T) {
+	w, gate, one, two := trio(t, 22)
+	id := owned(t, one)
+	var told func()
+	gate.onOwners = append(gate.onOwners, func(_ string, _, _ []int, done func()) {
+		gate.Route(oneWay(id, 0)) // by the new picture
+		told = done
+	})
+	one.Close()
+	w.registry.Certify(one.Self().Incarnation)
+	w.advance(10 * time.Millisecond)
+	gate.Route(oneWay(id, 1))
+	w.advance(time.Second)
+	if got := two.take(); len(got) > 0 || told == nil {
+		t.Fatalf("before it heard of any session the new owner got %v", got)
+	}
+	session := request(gate, id, 1).Session
+	gate.Route(actors.Announce(actors.KindName("player").Ref(id), &actors.Bound{Session: session}))
+	told()
+	gate.Route(oneWay(id, 2))
+	w.advance(100 * time.Millisecond)
+	got := two.take()
+	if len(got) != 4 || !got[0].Announces() {
+		t.Fatalf("it got %v", got)
+	}
+	wantInOrder(t, got[1:], 3)
+}
+
+// TestAnAnnouncementWaitsBeforeWhatWaitedLonger: its owner cannot be reached yet.
+func TestAnAnnouncementWaitsBeforeWhatWaitedLonger(t *testing.T) {
+	w := newTown(t, 23)
+	gate := w.join("gate-1", "gate")
+	session := request(gate, "ann", 1).Session
+	gate.Route(oneWay("ann", 0))
+	gate.Route(actors.Announce(actors.KindName("player").Ref("ann"), &actors.Bound{Session: session}))
+	gate.Route(oneWay("ann", 1))
+	one, two := w.join("game-1", "game"), w.join("game-2", "game")
+	w.advance(100 * time.Millisecond)
+	got := append(one.take(), two.take()...)
+	if len(got) != 3 || !got[0].Announces() {
+		t.Fatalf("they got %v", got)
+	}
+	wantInOrder(t, got[1:], 2)
 }
 
 func TestAPeersReturnWithinAMinuteGoesOnWithTheSameStream(t *testing.T) {

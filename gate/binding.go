@@ -151,10 +151,11 @@ func (s *Session) unbound(b binding, code actors.Code) {
 		&actors.Unbound{Session: s.ref, Who: b.who, Code: code}))
 }
 
-// announce says Bound again, under the old numbers, and before all that waits for the entity here.
-func (s *Session) announce(covers func(actors.Ref) bool) {
+// announce says Bound again, under the old numbers, and before all that waits for the entity here; then it calls done.
+func (s *Session) announce(covers func(actors.Ref) bool, done func()) {
 	s.mu.Lock()
 	defer s.leave()
+	s.todo.said = append(s.todo.said, done)
 	for i := range s.bindings {
 		if b := &s.bindings[i]; covers(b.to) {
 			b.who = s.self()

@@ -221,15 +221,43 @@ func TestAfterADeathTheNewOwnerIsToldWhoIsBound(t *testing.T) {
 	}
 	d.cluster.take()
 	everything := func(actors.Ref) bool { return true }
-	d.gate.Announce(everything)
+	d.gate.Announce(everything, func() {})
 	first := numbers()
-	d.gate.Announce(everything)
+	d.gate.Announce(everything, func() {})
 	if again := numbers(); len(first) != 3 || !slices.Equal(first, again) {
 		t.Errorf("announced %v, then %v: the numbers are the old ones", first, again)
 	}
-	d.gate.Announce(func(to actors.Ref) bool { return to == player.Ref("bob") })
+	d.gate.Announce(func(to actors.Ref) bool { return to == player.Ref("bob") }, func() {})
 	bob.send(110, 1, say{})
 	d.tells("bound to player/bob who player ears false", "110 to player/bob")
+}
+
+// TestAnnouncementsAreToldWhenTheyHaveLeft: of a session that another goroutine is serving, they leave after what that
+// one has decided before.
+func TestAnnouncementsAreToldWhenTheyHaveLeft(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	ann := d.plays("ann")
+	d.plays("bob")
+	d.cluster.take()
+	var left [][]*actors.Envelope
+	d.cluster.then = func(e *actors.Envelope) {
+		if e.Number == 110 {
+			d.gate.Announce(func(actors.Ref) bool { return true }, func() { left = append(left, d.cluster.take()) })
+			if left != nil {
+				t.Error("told before the session's own has left")
+			}
+		}
+	}
+	ann.send(110, 0, say{})
+	if len(left) != 1 || len(left[0]) != 3 || left[0][0].Announces() == left[0][2].Announces() {
+		t.Errorf("told %d times, when these had left: %v", len(left), left)
+	}
+	told := false
+	d.gate.Announce(func(actors.Ref) bool { return false }, func() { told = true })
+	if !told {
+		t.Error("nobody is told when there is nobody to announce")
+	}
 }
 
 func TestARestartTellsEveryClientToComeBack(t *testing.T) {

@@ -106,11 +106,22 @@ func (g *Gate) Open(c Conn, remote string) *Session {
 }
 
 // Announce says Bound again for every session bound to an entity that covers accepts: those of the
-// shards that have got a new owner after a death. The bind numbers are the old ones.
-func (g *Gate) Announce(covers func(entity actors.Ref) bool) {
-	for _, s := range g.list() {
-		s.announce(covers)
+// shards that have got a new owner after a death. The bind numbers are the old ones. It calls told
+// once, from any goroutine, when all have been routed: a session that is just being served by
+// another goroutine routes its own after what it has decided before.
+func (g *Gate) Announce(covers func(entity actors.Ref) bool, told func()) {
+	var left atomic.Int64
+	left.Store(1)
+	done := func() {
+		if left.Add(-1) == 0 {
+			told()
+		}
 	}
+	for _, s := range g.list() {
+		left.Add(1)
+		s.announce(covers, done)
+	}
+	done()
 }
 
 // Kick closes a session with KICKED and the code in its text. It returns false if there is none.

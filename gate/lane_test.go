@@ -230,7 +230,7 @@ func TestSessionsAreAnnouncedBeforeWhatWaits(t *testing.T) {
 	again := d.cluster.take()[0]
 	g.session.Deliver(gone(again))
 	g.send(110, 0, say{})
-	d.gate.Announce(func(actors.Ref) bool { return true })
+	d.gate.Announce(func(actors.Ref) bool { return true }, func() {})
 	d.clock.advance(100 * time.Millisecond)
 	d.sends("bound", "114:1/2")
 }

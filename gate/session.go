@@ -75,13 +75,14 @@ const (
 type todo struct {
 	attach, detach bool
 	route          []*actors.Envelope
+	said           []func() // to be called when all of route has gone
 	offload        func()
 	rivals         []*Session
 	wake, cut      bool
 }
 
 func (t *todo) any() bool {
-	return t.wake || len(t.route) > 0 || t.attach || t.detach || t.cut || len(t.rivals) > 0 ||
+	return t.wake || len(t.route)+len(t.said) > 0 || t.attach || t.detach || t.cut || len(t.rivals) > 0 ||
 		t.offload != nil
 }
 
@@ -110,6 +111,9 @@ func (s *Session) unlocked(t todo) {
 	}
 	for _, e := range t.route {
 		g.Backend.Route(e)
+	}
+	for _, f := range t.said {
+		f()
 	}
 	if t.detach && s.detach != nil {
 		s.detach()

@@ -109,7 +109,8 @@ func (n *Node) newCluster(incarnation uint64) (*cluster.Cluster, error) {
 	}
 	c, err := cluster.New(cluster.Options{
 		Self: cluster.Member{Name: n.self.Name, Incarnation: incarnation, Roles: n.self.Roles,
-			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP, Weight: n.self.Weight},
+			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP,
+			Weight: n.self.Weight, Process: n.parts.Incarnation},
 		Shards: n.config.Cluster.Shards, Lease: n.config.Cluster.Lease, Expected: expected,
 		Registry: registry, Carrier: n.lives.berth.Tenant(),
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Log: n.parts.Log, Draw: n.parts.Draw,
@@ -117,6 +118,7 @@ func (n *Node) newCluster(incarnation uint64) (*cluster.Cluster, error) {
 	})
 	if err == nil {
 		c.OnOwners(n.ownersChanged)
+		c.OnGone(func() { n.System.Expel() })
 	}
 	return c, err
 }
@@ -141,7 +143,7 @@ func (n *Node) makeSystem() (err error) {
 		Node: n.self.Name, Incarnation: n.parts.Incarnation, Seed: n.parts.Seed,
 		Kinds: append(slices.Clone(n.blueprint.Kinds), keepers), Catalogue: n.blueprint.Catalogue,
 		Clock: n.parts.Clock, Scheduler: n.parts.Scheduler, Store: n.store, Log: n.parts.Log,
-		Ground: n.parts.Ground,
+		Ground: n.parts.Ground, Ended: n.ended,
 		Tables: func() any { return n.parts.Tables.Current() }, Tap: n.parts.Tap, Limits: n.config.Actors.Limits,
 	})
 	if err != nil {
@@ -168,18 +170,26 @@ func (n *Node) makeGate() (err error) {
 
 // ownersChanged hears that shards of a role have other owners: what this node lost ends, and sessions are announced to
 // entities that come up elsewhere.
-func (n *Node) ownersChanged(role string, lost, moved []int) {
+func (n *Node) ownersChanged(role string, lost, moved []int, told func()) {
 	if len(lost) > 0 {
 		n.System.Release(role, lost)
 	}
 	if n.Gate == nil || len(moved) == 0 {
+		told()
 		return
 	}
 	n.Gate.Announce(func(entity actors.Ref) bool {
 		at, ok := n.System.Placement(entity.Kind)
 		return ok && at.How == actors.OnePerID && at.Role == role &&
 			slices.Contains(moved, actors.ShardOf(entity, at, n.lives.Shards()))
-	})
+	}, told)
+}
+
+// ended reports whether a session has ended with its gate's process, which is a member no more and will not come back.
+func (n *Node) ended(session actors.Ref) bool {
+	gate, _, ok := session.SessionPlace()
+	process, named := session.SessionProcess()
+	return ok && named && !n.Cluster().Knows(gate, process)
 }
 
 // Start joins the cluster. The gate's sockets are not its business: see Process.
