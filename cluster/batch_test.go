@@ -60,6 +60,7 @@ func someItems() []item {
 		{tag: tagDone, number: 300}, {tag: tagLeft},
 		{tag: tagMarker, marker: &marker{to: of, next: 9, member: 1 << 63}},
 		{tag: tagPassedEnd, marker: &marker{to: of, next: 8, member: 5}},
+		{tag: tagBelated, marker: &marker{to: of, next: 8, member: 6}},
 		{tag: tagChunk, chunk: &chunk{passage: way, total: 9, offset: 4, bytes: []byte("state")}},
 		{tag: tagVerdict, verdict: &verdict{passage: way, refusal: "no"}}}
 }

@@ -195,3 +195,27 @@ func TestWhoLeavesInOrderIsNotWaitedFor(t *testing.T) {
 	w.time.Advance(time.Second + pingEvery) // it lingers, since it does not see that it is no member; less than silence
 	w.forgotten()
 }
+
+func TestABelatedMarkerGoesToAllAndNoFurther(t *testing.T) {
+	t.Parallel()
+	w, gate, a, b := pair(t)
+	w.intend(0, b.n.self)
+	w.time.Advance(3 * time.Second)
+	w.forgotten()
+	m := &marker{to: actors.Tenure{Role: "game", Shard: 0, Epoch: 1}, next: 2, member: gate.n.self.Incarnation}
+	from := &origin{member: m.member, book: &a.n.tenancy.own}
+	queued := func() (bytes int) {
+		for _, p := range a.n.picture.Load().known {
+			bytes += p.out.bytes
+		}
+		return bytes
+	}
+	before := queued()
+	if a.n.tenancy.marked(m, from, tagMarker); queued() == before {
+		t.Error("it was sent on to nobody")
+	}
+	before = queued()
+	if a.n.tenancy.marked(m, from, tagBelated); queued() != before {
+		t.Error("it was sent on by who had it from who had forgotten")
+	}
+}

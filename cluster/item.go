@@ -18,6 +18,7 @@ const (
 	tagVerdict   tag = 6 // what the target says of it
 	tagDone      tag = 7 // an envelope that was passed on under this number is where it was to go
 	tagLeft      tag = 8 // whoever sends it has left in order, and sends nothing after it
+	tagBelated   tag = 9 // a marker for the last of several tenures, from who has forgotten the first
 )
 
 // An item is one thing in a batch. Which fields it has follows from its tag.
@@ -69,7 +70,7 @@ func (i *item) append(b []byte) []byte {
 		return appendNumbers(b, i.number)
 	case tagLeft:
 		return b
-	case tagMarker, tagPassedEnd:
+	case tagMarker, tagPassedEnd, tagBelated:
 		return appendNumbers(appendTenure(b, i.marker.to), i.marker.next, i.marker.member)
 	case tagChunk:
 		b = appendNumbers(appendPassage(b, i.chunk.passage), i.chunk.total, i.chunk.offset)
@@ -118,7 +119,7 @@ func readItem(b []byte) (item, []byte, error) {
 	case tagDone:
 		i.number = r.number()
 	case tagLeft: // there is no more of it
-	case tagMarker, tagPassedEnd:
+	case tagMarker, tagPassedEnd, tagBelated:
 		i.marker = &marker{to: r.tenure(), next: r.number(), member: r.number()}
 	case tagChunk:
 		i.chunk = &chunk{passage: r.passage(), total: r.number(), offset: r.number(), bytes: r.text()}

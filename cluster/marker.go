@@ -35,7 +35,7 @@ func (c *Cluster) mark(old, next *picture) {
 // end sends a marker to a node, if it lives.
 func (c *Cluster) end(seen *picture, to uint64, m *marker) {
 	if to == c.self.Incarnation {
-		c.tenancy.marked(m, c.tenancy.self(), true)
+		c.tenancy.marked(m, c.tenancy.self(), tagMarker)
 	} else if p := seen.known[to]; p != nil {
 		p.add(&item{tag: tagMarker, marker: m})
 	}

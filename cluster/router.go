@@ -203,8 +203,8 @@ func (c *Cluster) arrive(i *item, from *origin) {
 	case tagEnvelope, tagPassed:
 		for c.admit(i.e, from, i.tag == tagEnvelope) == stale {
 		}
-	case tagMarker, tagPassedEnd:
-		c.tenancy.marked(i.marker, from, i.tag == tagMarker)
+	case tagMarker, tagPassedEnd, tagBelated:
+		c.tenancy.marked(i.marker, from, i.tag)
 	case tagChunk:
 		c.tenancy.chunk(i.chunk, from.member)
 	case tagVerdict:

@@ -174,7 +174,8 @@ func (n *tenancy) discharge(gone []kept) {
 
 // marked takes a marker. One for a tenure that nobody knows is for one that is forgotten, or never was out of the
 // ordinary.
-func (n *tenancy) marked(m *marker, from *origin, direct bool) {
+func (n *tenancy) marked(m *marker, from *origin, by tag) {
+	direct := by == tagMarker
 	if direct && m.member != from.member {
 		return // nobody ends what others send
 	}
@@ -184,7 +185,9 @@ func (n *tenancy) marked(m *marker, from *origin, direct bool) {
 	for {
 		switch n.put(n.c.picture.Load(), m.to, kept{marker: m}, from, direct) {
 		case astray:
-			n.belated(m)
+			if by != tagBelated {
+				n.belated(m)
+			}
 			return
 		case stale:
 			owner := n.c.picture.Load().view.Owner(m.to.Role, m.to.Shard)
@@ -198,17 +201,17 @@ func (n *tenancy) marked(m *marker, from *origin, direct bool) {
 }
 
 // belated passes on a marker of somebody who was not waited for, because it was silent and its record was gone: its
-// tenure is forgotten here, but the next one may hold the member's envelopes back until it comes. Whose that is, is
-// forgotten too: so to all.
+// tenure is forgotten here, but later ones, up to the one that the member sends to from now on, may hold its envelopes
+// back until it comes, or wait for it. Whose they are, is forgotten too: so it goes to all, who do not pass it on.
 func (n *tenancy) belated(m *marker) {
 	seen := n.c.picture.Load()
 	if m.next <= m.to.Epoch || !seen.view.Owner(m.to.Role, m.to.Shard).follows(m.to.Epoch) {
 		return
 	}
-	on := *m
-	on.to.Epoch++
+	last := *m
+	last.to.Epoch = m.next
 	for _, incarnation := range slices.Sorted(maps.Keys(seen.known)) {
-		seen.known[incarnation].add(&item{tag: tagPassedEnd, marker: &on})
+		seen.known[incarnation].add(&item{tag: tagBelated, marker: &last})
 	}
 }
 
