@@ -219,3 +219,19 @@ func TestABelatedMarkerGoesToAllAndNoFurther(t *testing.T) {
 		t.Error("it was sent on by who had it from who had forgotten")
 	}
 }
+
+func TestAnItemOfAShardThatThereIsNotIsCountedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	w, gate, a, _ := pair(t)
+	from := &origin{member: gate.n.self.Incarnation, book: &a.n.tenancy.own}
+	for _, epoch := range []uint64{0, 1} {
+		of := actors.Tenure{Role: "game", Shard: w.shards, Epoch: epoch}
+		before := a.n.Report().Malformed
+		a.n.arrive(&item{tag: tagMarker, marker: &marker{to: of, next: 2, member: from.member}}, from)
+		a.n.arrive(&item{tag: tagChunk, chunk: &chunk{passage: passage{of: of}, total: 1, bytes: []byte("s")}}, from)
+		a.n.arrive(&item{tag: tagVerdict, verdict: &verdict{passage: passage{of: of}}}, from)
+		if now := a.n.Report().Malformed; now != before+3 || len(a.n.tenancy.stages) > 0 {
+			t.Errorf("of epoch %d %d were counted, and %d states are kept", epoch, now-before, len(a.n.tenancy.stages))
+		}
+	}
+}

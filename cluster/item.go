@@ -58,6 +58,19 @@ type verdict struct {
 	refusal string // empty: staged
 }
 
+// shard is that of the tenure which the item is about; 0 if it names none.
+func (i *item) shard() int {
+	switch {
+	case i.marker != nil:
+		return i.marker.to.Shard
+	case i.chunk != nil:
+		return i.chunk.of.Shard
+	case i.verdict != nil:
+		return i.verdict.of.Shard
+	}
+	return 0
+}
+
 // append writes the item to b: the tag, then fields in order, integers as varints, texts and bytes with their length.
 func (i *item) append(b []byte) []byte {
 	b = append(b, byte(i.tag))

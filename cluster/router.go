@@ -197,8 +197,12 @@ func (c *Cluster) unparked(seen *picture, t target, e *actors.Envelope) {
 	}
 }
 
-// arrive takes an item from another node.
+// arrive takes an item from another node. One of a shard that there is not comes from nobody who knows this cluster.
 func (c *Cluster) arrive(i *item, from *origin) {
+	if i.shard() >= c.o.Shards {
+		c.malformed.Add(1)
+		return
+	}
 	switch i.tag {
 	case tagEnvelope, tagPassed:
 		for c.admit(i.e, from, i.tag == tagEnvelope) == stale {
