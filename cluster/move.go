@@ -234,7 +234,7 @@ func (n *tenancy) settling() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, m := range n.sortedMoves() {
-		if m.step == settling && n.arrived(m) {
+		if m.step == settling && n.at[m.of].inside == 0 && n.arrived(m) {
 			m.step, m.engaged = staging, true
 			n.waits.Add(-1)
 			n.c.o.Scheduler.Run(func() { n.pack(m) })

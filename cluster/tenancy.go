@@ -95,8 +95,13 @@ func (n *tenancy) put(seen *picture, at actors.Tenure, k kept, from *origin, dir
 		return f
 	}
 	if t.phase == freezing && k.e != nil && k.e.Type != actors.Message {
+		t.inside++
 		n.mu.Unlock()
 		n.c.local.Deliver(k.e) // its actors may wait for this answer to come to rest
+		n.mu.Lock()            // their state is not taken before it is with them
+		t.inside--
+		n.mu.Unlock()
+		n.settling()
 		return sent
 	}
 	if k.e != nil && !n.admit(k.e) {

@@ -44,6 +44,7 @@ type tenure struct {
 	ended  int64             // the registry's revision that ended it; 0: the watch skipped it, or it is not over
 	since  time.Time         // when the present phase began
 	busy   bool              // somebody delivers or passes on
+	inside int               // answers that are being delivered while its actors come to rest
 	rest   func()            // to be called when nobody does any more
 }
 
