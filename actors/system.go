@@ -350,10 +350,8 @@ const stopPoll = 5 * time.Millisecond
 // would bring an actor up are refused. An error names what was not finished when ctx ended.
 func (s *System) Stop(ctx context.Context) error {
 	for _, residents := range []bool{false, true} {
-		s.mu.Lock()
-		s.stopping, s.closing = true, residents
-		s.mu.Unlock()
-		if err := s.stopAll(ctx, residents); err != nil {
+		s.dismiss(residents)
+		if err := s.awaitEnd(ctx, residents); err != nil {
 			return err
 		}
 	}
@@ -370,10 +368,7 @@ func (s *System) Abandon() {
 	}
 }
 
-func (s *System) stopAll(ctx context.Context, residents bool) error {
-	for _, p := range s.living(residents) {
-		p.post(func() { p.body.leave() })
-	}
+func (s *System) awaitEnd(ctx context.Context, residents bool) error {
 	for {
 		left := s.living(residents)
 		if len(left) == 0 {

@@ -119,6 +119,30 @@ func (y *Memory) Wipe() {
 	y.roles, y.dead = map[string]*Assignment{}, map[uint64]bool{}
 }
 
+// Intend writes intents for shards of a role as its coordinator would, and leaves out those that it would not: of a
+// shard that has one already, or that is where it is to go, and those whose target takes none.
+func (y *Memory) Intend(role string, all ...Intent) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	a := y.roles[role]
+	if a == nil {
+		return
+	}
+	next, some := a.clone(), false
+	for _, i := range all {
+		at := slices.IndexFunc(y.members, func(m Member) bool { return m.Incarnation == i.Incarnation && takes(&m) })
+		o := a.Owners[i.Shard]
+		if at >= 0 && next.intent(i.Shard) == nil && o.Incarnation != i.Incarnation && y.registered(o.Incarnation) {
+			next.intend(i)
+			some = true
+		}
+	}
+	if some {
+		y.write(Decree{Role: role, Next: next})
+		y.publish()
+	}
+}
+
 // record is what a node that can hear hears. The caller holds mu.
 func (y *Memory) record() *Record {
 	return &Record{Revision: y.revision, Members: y.members, Roles: maps.Clone(y.roles), Dead: maps.Clone(y.dead),

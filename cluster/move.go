@@ -38,8 +38,8 @@ type move struct {
 	began   time.Time
 	engaged bool // Freeze or State is under way: what else happens to the move waits for it
 	frozen  Frozen
-	marks   map[uint64]uint64 // by peer: the batch up to which all must be settled
-	own     uint64            // the same of what waits on this node
+	own     uint64            // what waits on this node must be settled up to here, and then
+	marks   map[uint64]uint64 // by peer: what it was sent, up to this batch. What has waited here is in it
 	state   []byte
 	sent    int
 	base    int64 // a transaction made from this revision is under way or its outcome unknown; 0: none
@@ -161,18 +161,11 @@ func (n *tenancy) frozen(m *move, f Frozen, err error) {
 	n.mu.Lock()
 	t := n.at[m.of]
 	t.enter(frozen, t.since) // the silence began when the door was closed
-	m.step, m.marks, m.own = settling, map[uint64]uint64{}, n.own.newest()
-	peers := n.c.picture.Load().known
-	for incarnation, p := range peers {
-		m.marks[incarnation] = p.mark()
-	}
+	m.step, m.own = settling, n.own.newest()
 	n.waits.Add(1)
 	here := t.aboard() // what waits for them goes where they go
 	n.mu.Unlock()
 	settleAll(here)
-	for _, incarnation := range slices.Sorted(maps.Keys(peers)) {
-		peers[incarnation].askBack()
-	}
 	n.c.o.Clock.AfterFunc(settleFor, func() { n.late(m, settling, errUnsettled) })
 	n.settling()
 }
@@ -244,7 +237,13 @@ func (n *tenancy) settling() {
 
 // arrived reports whether all that this node had sent when the actors came to rest is settled. The caller holds mu.
 func (n *tenancy) arrived(m *move) bool {
+	if m.marks == nil && n.own.settled(m.own) < m.own {
+		return false
+	}
 	seen := n.c.picture.Load()
+	if m.marks == nil {
+		m.marks = markAll(seen.known)
+	}
 	for incarnation, mark := range m.marks {
 		if seen.lost(n.c, incarnation) {
 			continue // nobody to receive it any more
@@ -253,7 +252,17 @@ func (n *tenancy) arrived(m *move) bool {
 			return false
 		}
 	}
-	return n.own.settled(m.own) >= m.own
+	return true
+}
+
+// markAll notes how far all peers were sent anything, and lets them say how far it is settled.
+func markAll(peers map[uint64]*peer) map[uint64]uint64 {
+	marks := map[uint64]uint64{}
+	for _, incarnation := range slices.Sorted(maps.Keys(peers)) {
+		marks[incarnation] = peers[incarnation].mark()
+		peers[incarnation].askBack()
+	}
+	return marks
 }
 
 // pack takes the state, and all that has come for the actors since they came to rest. What comes later waits.

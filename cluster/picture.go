@@ -16,7 +16,7 @@ type picture struct {
 	peers  map[uint64]*peer    // the other members of the view, by incarnation
 	known  map[uint64]*peer    // and those whose record is missing, but may come back
 	byName map[string]*peer    // of peers
-	byRole map[string][]string // names of members, in order
+	byRole map[string][]string // names of those who take pieces of work, in order
 	joined map[uint64]int64    // Since of this node and of the known
 }
 
@@ -135,12 +135,10 @@ func (c *Cluster) tick() {
 // paint makes the picture of a record. The caller holds the turn.
 func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 	next := &picture{view: r.view(), peers: map[uint64]*peer{}, known: map[uint64]*peer{},
-		byName: map[string]*peer{}, byRole: map[string][]string{}, joined: map[uint64]int64{}}
+		byName: map[string]*peer{}, joined: map[uint64]int64{}}
+	next.byRole = atWork(next.view.Members)
 	next.joined[c.self.Incarnation] = old.joined[c.self.Incarnation]
 	for _, m := range next.view.Members {
-		for _, role := range m.Roles {
-			next.byRole[role] = append(next.byRole[role], m.Name)
-		}
 		next.joined[m.Incarnation] = m.Since
 		if m.Incarnation == c.self.Incarnation {
 			continue
@@ -161,6 +159,26 @@ func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 		}
 	}
 	return next
+}
+
+// atWork lists, by role, who takes pieces of work: whoever drains only if nobody else is there.
+func atWork(members []Member) map[string][]string {
+	stays, leaves := map[string][]string{}, map[string][]string{}
+	for _, m := range members {
+		to := stays
+		if m.Draining {
+			to = leaves
+		}
+		for _, role := range m.Roles {
+			to[role] = append(to[role], m.Name)
+		}
+	}
+	for role, names := range leaves {
+		if stays[role] == nil {
+			stays[role] = names
+		}
+	}
+	return stays
 }
 
 // part takes leave of the peers that are no longer members, after the picture without them was put up. It reports

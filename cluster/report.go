@@ -24,6 +24,8 @@ type MoveReport struct {
 	Tenures  int           // shards that are being moved, were moved here, or away and are not forgotten
 	Held     int           // envelopes that wait for a move
 	Staged   int           // bytes of states from elsewhere that wait for their transaction
+	Open     int           // moves that are under way from here, and states that wait here
+	Due      int           // envelopes and batches that came here, and that are not known to be where they were to go
 	Overflow uint64        // envelopes refused because too many waited
 	Astray   uint64        // envelopes routed anew because the owner they were for had died
 	Given    uint64        // shards handed over
@@ -71,8 +73,20 @@ func (c *Cluster) Report() Report {
 func (n *tenancy) report() MoveReport {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return MoveReport{Tenures: len(n.at), Held: int(n.count.Load()), Staged: n.staged, Overflow: n.overflow.Load(),
-		Astray: n.strays.Load(), Given: n.moved, Taken: n.taken, PutOff: n.putOff, Longest: n.longest}
+	due := int(n.own.count.Load())
+	for _, p := range n.c.picture.Load().known {
+		due += p.due()
+	}
+	return MoveReport{Tenures: len(n.at), Held: int(n.count.Load()), Staged: n.staged,
+		Open: len(n.moves) + len(n.stages), Due: due, Overflow: n.overflow.Load(), Astray: n.strays.Load(),
+		Given: n.moved, Taken: n.taken, PutOff: n.putOff, Longest: n.longest}
+}
+
+// due counts what came from the peer, or was passed on to it, and is not known to be where it was to go.
+func (p *peer) due() int {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	return int(p.in.book.count.Load()) + len(p.out.passed)
 }
 
 func (p *peer) report(now time.Time) PeerReport {

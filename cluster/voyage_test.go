@@ -152,6 +152,11 @@ func (w *voyage) complete() {
 			w.t.Errorf("%s: request %d of %s had no answer", w, id, from.name)
 		}
 	}
+	for _, h := range w.crews {
+		if r := h.n.Report(); !h.dead && r.Moves.Tenures+r.Moves.Held+r.Moves.Staged+r.Moves.Open+r.Moves.Due > 0 {
+			w.t.Errorf("%s: %s has left %+v", w, h.name, r.Moves)
+		}
+	}
 	if w.mourning || w.rough {
 		return
 	}
@@ -190,15 +195,7 @@ func (w *voyage) owner(shard int) Owner {
 
 // intend writes an intent, as a coordinator would.
 func (w *voyage) intend(shard int, to Member) {
-	y := w.registry
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	next := y.roles["game"].clone()
-	if next.intent(shard) == nil && next.Owners[shard].Incarnation != to.Incarnation {
-		next.intend(Intent{Shard: shard, Name: to.Name, Incarnation: to.Incarnation})
-		y.write(Decree{Role: "game", Next: next})
-		y.publish()
-	}
+	w.registry.Intend("game", Intent{Shard: shard, Name: to.Name, Incarnation: to.Incarnation})
 }
 
 // chain moves a shard to one node after the other, each as soon as the registry has it at the one before.

@@ -188,11 +188,14 @@ func (l *lives) end() {
 	l.cancel()
 }
 
-// leave takes leave of the cluster; a life that is forgotten, or has not begun, has nobody to take leave of.
+// isNobody reports whether the present life is no member: it is forgotten, or has not begun.
+func (l *lives) isNobody() bool { return l.last.Load() || !l.there.Load() }
+
+// leave takes leave of the cluster, if there is anybody to take leave of.
 func (l *lives) leave(ctx context.Context) error {
 	defer l.berth.Close()
-	if c := l.now.Load(); l.last.Load() || !l.there.Load() {
-		c.Close()
+	if l.isNobody() {
+		l.now.Load().Close()
 		return nil
 	}
 	return l.now.Load().Stop(ctx)

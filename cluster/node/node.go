@@ -222,6 +222,21 @@ func (n *Node) newest(role string, shard int) uint64 {
 	return n.Cluster().View().Owner(role, shard).Epoch
 }
 
+// Leave does what Stop does, but does not wait, and closes nothing: done is called once, from any goroutine, when the
+// node has left the cluster. Close follows.
+func (n *Node) Leave(done func(error)) {
+	n.lives.end()
+	n.Cluster().Stay(func() {
+		n.System.Leave(func() {
+			if n.lives.isNobody() {
+				done(nil)
+				return
+			}
+			n.Cluster().Leave(done)
+		})
+	})
+}
+
 // served reports whether a shard has a living owner, as far as this node knows.
 func (n *Node) served(role string, shard int) bool { return served(n.Cluster().View(), role, shard) }
 

@@ -1,10 +1,12 @@
 package replay
 
 import (
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/cluster"
 )
 
 const (
@@ -13,35 +15,40 @@ const (
 	churnState   = 64 << 20               // bytes of one shard
 )
 
-// Churn has entities move at random moments: between two messages one is written as it is, forgotten, and made again
-// from that alone, as a planned move to another node does. A test that passes without it and fails with it has found a
-// behaviour that keeps something outside of its cells and does not rebuild it in Loaded.
+// Churn has entities move at random moments, between two messages: by planned moves to another node of their role, and,
+// while there is one only, out of it and in again. Each is written as it is, forgotten, and made again from that alone.
+// A test that passes without Churn and fails with it has found a behaviour that keeps something outside of its cells
+// and does not rebuild it in Loaded.
 func Churn() Option { return func(w *World) { w.churns = true } }
 
 // churn moves some shards, and does so again and again.
 func (w *World) churn() {
-	for _, n := range w.config.Nodes {
-		for _, role := range n.Roles {
-			if !slices.Contains(w.entityRoles(), role) {
-				continue
-			}
-			for shard := range shards {
-				if w.luck.IntN(4) == 0 {
-					w.nodes[n.Name].move(role, shard)
-				}
+	for _, role := range w.entityRoles() {
+		var there []*member
+		for _, name := range w.Nodes() {
+			if n, _ := w.config.Node(name); n.Has(role) {
+				there = append(there, w.nodes[name])
 			}
 		}
+		var intents []cluster.Intent
+		for shard := range shards {
+			switch {
+			case w.luck.IntN(4) > 0:
+			case len(there) == 1:
+				there[0].move(role, shard)
+			case len(there) > 1:
+				to := there[w.luck.IntN(len(there))].Cluster().Self()
+				intents = append(intents, cluster.Intent{Shard: shard, Name: to.Name, Incarnation: to.Incarnation})
+			}
+		}
+		w.registry.Intend(role, intents...)
 	}
 	w.loop.AfterFunc(time.Duration(w.luck.Int64N(int64(churnEvery))), w.churn)
 }
 
-// entityRoles are those of the game's own actors.
+// entityRoles are those of the game's own actors, in order.
 func (w *World) entityRoles() []string {
-	var roles []string
-	for _, role := range w.blueprint.Roles {
-		roles = append(roles, role)
-	}
-	return roles
+	return slices.Compact(slices.Sorted(maps.Values(w.blueprint.Roles)))
 }
 
 // move moves the actors of a shard, if the node has it, out and in again. One that cannot rest now stays.

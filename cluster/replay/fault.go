@@ -9,6 +9,12 @@ import (
 func (w *World) Crash(node string) {
 	w.t.Helper()
 	w.kill(node)
+	w.recover()
+}
+
+// recover waits until the cluster is whole again, unless it cannot be.
+func (w *World) recover() {
+	w.t.Helper()
 	if len(w.cuts)+len(w.blind) == 0 {
 		w.awaitReady()
 	}
@@ -62,8 +68,8 @@ func (w *World) CrashActor(ref actors.Ref) bool {
 	w.t.Helper()
 	w.loop.Settle()
 	crashed := false
-	for _, n := range w.config.Nodes {
-		crashed = w.nodes[n.Name].System.Crash(ref) || crashed
+	for _, name := range w.Nodes() {
+		crashed = w.nodes[name].System.Crash(ref) || crashed
 	}
 	w.fault("crash %s %v", ref, crashed)
 	w.loop.Settle()
@@ -80,8 +86,8 @@ func (w *World) fault(format string, args ...any) {
 // meanwhile.
 func (w *World) stuck(steps int, last bool) {
 	turns := map[actors.Ref]uint64{}
-	for _, n := range w.config.Nodes {
-		for ref, n := range w.nodes[n.Name].System.Turns() {
+	for _, name := range w.Nodes() {
+		for ref, n := range w.nodes[name].System.Turns() {
 			turns[ref] += n
 		}
 	}

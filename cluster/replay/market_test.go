@@ -114,9 +114,8 @@ type day struct {
 	w       *replay.World
 	luck    *rand.Rand
 	traders []*trader
+	out     func() bool // whether who was to go last has gone; nil: nobody was
 }
-
-var marketNodes = []string{"gate-1", "game-1", "game-2", "persist-1"}
 
 func newDay(t replay.TB, seed uint64, o io.Writer) *day {
 	options := []replay.Option{replay.Seed(seed)}
@@ -215,6 +214,9 @@ func (d *day) end() {
 		d.w.CrashActor(traderKind.Ref(y.name))
 	}
 	again := d.audit()
+	if left := replay.Leftovers(d.w); len(left) > 0 {
+		d.t.Errorf("when all was over there were left: %q", left)
+	}
 	for deal, there := range answered {
 		if again[deal] != there {
 			d.t.Errorf("%s stood in the book: %v; and later: %v", deal, there, again[deal])
@@ -265,8 +267,9 @@ func (d *day) book(y *trader) *book {
 // any does one of all that can go wrong, or mends everything.
 func (d *day) any() {
 	d.t.Helper()
-	a, b := marketNodes[d.luck.IntN(4)], marketNodes[d.luck.IntN(4)]
-	switch n := d.luck.IntN(13); n {
+	nodes := d.w.Nodes()
+	a, b := nodes[d.luck.IntN(len(nodes))], nodes[d.luck.IntN(len(nodes))]
+	switch n := d.luck.IntN(16); n {
 	case 0:
 		d.w.Crash(a)
 	case 1:
@@ -293,7 +296,31 @@ func (d *day) any() {
 		d.w.Store().Slow(time.Millisecond, time.Duration(1+d.luck.IntN(500))*time.Millisecond)
 	case 10:
 		d.w.Store().Down(time.Duration(d.luck.IntN(4000)) * time.Millisecond)
+	case 11, 12, 13:
+		d.steer(nodes)
 	default:
 		d.w.Heal()
+	}
+}
+
+// steer does what operators do: a game node goes, if another stays, or one that is not there comes.
+func (d *day) steer(nodes []string) {
+	d.t.Helper()
+	var games, others []string
+	for _, name := range []string{"game-1", "game-2", "game-3"} {
+		if slices.Contains(nodes, name) {
+			games = append(games, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	goes := len(games) > 1 && (d.out == nil || d.out()) // one at a time
+	switch n := d.luck.IntN(5); {
+	case n < 2 && len(others) > 0:
+		d.w.Start(others[d.luck.IntN(len(others))])
+	case n < 4 && goes:
+		d.out = d.w.Drain(games[d.luck.IntN(len(games))])
+	case goes:
+		d.out = d.w.Stop(games[d.luck.IntN(len(games))])
 	}
 }

@@ -19,10 +19,8 @@ func cutOf(a, b string) cut { return cut{min(a, b), max(a, b)} }
 func (w *World) Partition(node string, from ...string) {
 	w.t.Helper()
 	if len(from) == 0 {
-		for _, n := range w.config.Nodes {
-			from = append(from, n.Name)
-		}
-		from = append(slices.DeleteFunc(from, func(other string) bool { return other == node }), Registry)
+		others := slices.DeleteFunc(w.Nodes(), func(other string) bool { return other == node })
+		from = append(others, Registry)
 	}
 	for _, other := range from {
 		for _, name := range [...]string{node, other} {
@@ -56,17 +54,20 @@ func (w *World) Heal() {
 		w.sever(c, false)
 	}
 	for _, node := range blind {
-		w.registry.Blind(w.nodes[node].Incarnation(), false)
+		if m := w.nodes[node]; m != nil {
+			w.registry.Blind(m.Incarnation(), false)
+		}
 	}
 	w.store.heal()
 	w.fault("healed")
 	w.loop.Settle()
 }
 
-// sever cuts two parties, or joins them.
+// sever cuts two parties, or joins them. Whoever does not run now is cut off when it starts.
 func (w *World) sever(c cut, apart bool) {
 	a, b := w.nodes[c[0]], w.nodes[c[1]]
 	switch {
+	case a == nil && c[0] != Registry, b == nil && c[1] != Registry:
 	case c[0] == Registry:
 		w.registry.Cut(b.Incarnation(), apart)
 	case c[1] == Registry:

@@ -97,3 +97,39 @@ func TestOfANodeThatMissesTheNewClusterNothingReachesTheStore(t *testing.T) {
 		}
 	}
 }
+
+// The registry is wiped while shards move: some of their actors are at rest, some states wait for a transaction that
+// was written, or not, or nobody knows; some nodes have yet to see what was.
+func TestARegistryThatIsWipedWhileShardsMoveCostsNothingThatWasCommitted(t *testing.T) {
+	t.Parallel()
+	for seed := range seeds(5) {
+		w := replay.NewWorld(t, hall, replay.Seed(seed))
+		g := gather(t, w, seed, 8)
+		w.Store().Slow(time.Millisecond, time.Duration(1+g.luck.IntN(500))*time.Millisecond)
+		g.busy(500 * time.Millisecond)
+		w.Start("game-3")
+		if g.luck.IntN(2) == 0 {
+			g.busy(time.Second)
+			w.Drain([]string{"game-1", "game-2", "game-3"}[g.luck.IntN(3)])
+		}
+		g.busy(time.Duration(g.luck.IntN(600)) * time.Millisecond)
+		for range g.luck.IntN(3) {
+			switch victim := w.Nodes()[g.luck.IntN(len(w.Nodes()))]; g.luck.IntN(3) {
+			case 0:
+				w.Blind(victim)
+			case 1:
+				w.Partition(victim, replay.Registry)
+			default:
+				w.Partition(w.Nodes()[g.luck.IntN(len(w.Nodes()))], victim)
+			}
+			g.busy(time.Duration(g.luck.IntN(600)) * time.Millisecond)
+		}
+		w.Wipe()
+		g.busy(time.Duration(g.luck.IntN(1000)) * time.Millisecond)
+		w.Heal()
+		g.busy(5 * time.Second)
+		if g.settles(true); t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}

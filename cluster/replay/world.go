@@ -3,8 +3,9 @@
 // are replaced there, and clients need no sockets.
 //
 // It promises that a World needs no sleep and no port, that its seed decides every order that is free, and that the
-// same seed and the same use give the same bytes: see Observe. What can go wrong in production can be made to: Crash,
-// CrashAfter, CrashActor, Partition, Blind, and the Store's faults.
+// same seed and the same use give the same bytes: see Observe. What an operator does can be done: Drain, Stop, Start.
+// What can go wrong in production can be made to: Crash, CrashAfter, CrashActor, Partition, Blind, Wipe, and the
+// Store's faults.
 //
 // It does not promise it for behaviours that ask the process for time or luck.
 package replay
@@ -15,7 +16,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,8 +33,8 @@ const (
 	shards      = 16               // per role; few, so that a World is small
 )
 
-// A World is a cluster under test: one gate, one persist node and two nodes of each role of the game's. It is used by
-// one goroutine.
+// A World is a cluster under test: one gate, one persist node and two nodes of each role of the game's, until Drain,
+// Stop and Start change that. It is used by one goroutine.
 type World struct {
 	t         TB
 	seed      uint64
@@ -45,12 +45,12 @@ type World struct {
 	registry  *cluster.Memory
 	network   *cluster.Network
 	store     *Store
-	nodes     map[string]*member
-	cuts      []cut     // in the order in which they were made
-	blind     []string  // nodes, likewise
-	clients   []*Client // of the gate's present life
-	opened    int       // clients so far
-	lives     uint64    // incarnations so far
+	nodes     map[string]*member // those that run
+	cuts      []cut              // in the order in which they were made
+	blind     []string           // nodes, likewise
+	clients   []*Client          // of the gate's present life
+	opened    int                // clients so far
+	lives     uint64             // incarnations so far
 	tables    *hotreload.Set
 	witness   *witness
 	golden    string                // the file of the transcript; "": none
@@ -141,12 +141,7 @@ func (w *World) toml() string {
 	b.WriteString("[persist]\nstore = \"memory\"\n")
 	b.WriteString("[node.gate-1]\nroles = [\"gate\"]\nlisten = \"127.0.0.1:2001\"\ntcp = \"127.0.0.1:2002\"\n")
 	b.WriteString("[node.persist-1]\nroles = [\"persist\"]\nlisten = \"127.0.0.1:2003\"\n")
-	var roles []string
-	for _, role := range w.blueprint.Roles {
-		roles = append(roles, role)
-	}
-	slices.Sort(roles)
-	for i, role := range slices.Compact(roles) {
+	for i, role := range w.entityRoles() {
 		fmt.Fprintf(&b, "[node.%s]\nroles = [%q]\ncount = 2\nlisten = \"127.0.0.1:%d+\"\n", role, role, 2100+10*i)
 	}
 	return b.String()
@@ -203,9 +198,9 @@ func (w *World) awaitReady() {
 	var waiting error
 	for waited := time.Duration(0); waited < readyWithin; waited += 100 * time.Millisecond {
 		waiting = nil
-		for _, n := range w.config.Nodes {
-			if err := w.nodes[n.Name].Ready(); err != nil {
-				waiting = fmt.Errorf("%s: %w", n.Name, err)
+		for _, name := range w.Nodes() {
+			if err := w.nodes[name].Ready(); err != nil {
+				waiting = fmt.Errorf("%s: %w", name, err)
 			}
 		}
 		if waiting == nil {
@@ -214,6 +209,17 @@ func (w *World) awaitReady() {
 		w.Advance(100 * time.Millisecond)
 	}
 	w.t.Fatalf("the World is not ready after %v: %v", readyWithin, waiting)
+}
+
+// Nodes names the nodes that run, in the order in which they were first started.
+func (w *World) Nodes() []string {
+	var names []string
+	for _, n := range w.config.Nodes {
+		if w.nodes[n.Name] != nil {
+			names = append(names, n.Name)
+		}
+	}
+	return names
 }
 
 // Owner names the node that an entity lives on, or would, as the gate sees it; "" while there is none.
@@ -254,8 +260,8 @@ func (w *World) Tell(to actors.Ref, msg any) {
 func Peek[T any](w *World, ref actors.Ref, cell string) T {
 	w.t.Helper()
 	w.loop.Settle()
-	for _, n := range w.config.Nodes {
-		contents, running := w.nodes[n.Name].System.Peek(ref, cell)
+	for _, name := range w.Nodes() {
+		contents, running := w.nodes[name].System.Peek(ref, cell)
 		if !running {
 			continue
 		}
@@ -276,15 +282,20 @@ func (w *World) close() {
 	for _, c := range w.clients {
 		c.check()
 	}
-	for _, n := range w.config.Nodes {
-		m := w.nodes[n.Name]
-		if unhandled := m.System.Report().Unhandled; unhandled > 0 {
-			w.t.Errorf("%s: %d messages that nobody handles; the log names them", n.Name, unhandled)
-		}
-		m.die()
+	for _, name := range w.Nodes() {
+		w.bury(name)
 	}
 	w.loop.Close()
 	w.testify()
+}
+
+// bury ends the life of a node that was not killed: what it was sent and nobody handles fails the test.
+func (w *World) bury(name string) {
+	m := w.nodes[name]
+	if unhandled := m.System.Report().Unhandled; unhandled > 0 {
+		w.t.Errorf("%s: %d messages that nobody handles; the log names them", name, unhandled)
+	}
+	m.die()
 }
 
 // testify holds the World to its transcript, and its actors to doing the same again.
