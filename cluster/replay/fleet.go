@@ -30,8 +30,8 @@ func (w *World) Drain(node string) (out func() bool) {
 }
 
 // Stop takes a node away as the verb stop does: its actors write what they changed and end, and others come up from
-// that where they are needed next. It returns at once; out reports whether that node has gone. Start brings it back. A gate
-// cannot be stopped, but crash.
+// that where they are needed next. It returns at once; out reports whether that node has gone. Start brings it back. A
+// gate cannot be stopped, but crash.
 func (w *World) Stop(node string) (out func() bool) {
 	w.t.Helper()
 	m := w.leaver(node)
