@@ -12,12 +12,21 @@ import (
 // who passed them on may say so later.
 const mournFor = 10 * time.Second
 
-// A loss is a peer that is gone, and the cluster as it was with it.
+// A loss is an owner that is gone: a peer, and the cluster before and after that; or such as no picture has ever shown.
 type loss struct {
 	incarnation uint64
 	name        string
-	view        *View
+	views       []*View
+	unseen      map[site]uint64 // of shards whose last owners were never shown: the epoch that came after them
 	until       time.Time
+}
+
+// had reports whether a request that was sent to a shard at an epoch came to the owner that is gone.
+func (l *loss) had(at site, epoch uint64) bool {
+	return epoch < l.unseen[at] || slices.ContainsFunc(l.views, func(v *View) bool {
+		o := v.Owner(at.role, at.shard)
+		return o.Incarnation == l.incarnation && o.follows(epoch)
+	})
 }
 
 // leave sees to the requests that a peer was asked which is gone. What it had taken before it handed the shard over is
@@ -84,9 +93,31 @@ func (c *Cluster) follow(e *actors.Envelope, gone uint64) bool {
 }
 
 // bewail takes note of a peer that is gone. The caller holds the turn.
-func (c *Cluster) bewail(p *peer, old *picture, now time.Time) {
-	if old.peers[p.member.Incarnation] != nil && inherited(old.view, p.member.Incarnation) {
-		c.mourned = append(c.mourned, loss{p.member.Incarnation, p.member.Name, old.view, now.Add(mournFor)})
+func (c *Cluster) bewail(p *peer, old, next *picture, now time.Time) {
+	views := []*View{old.view, next.view} // the next one may be the first that shows what it was given
+	gone := p.member.Incarnation
+	if old.peers[gone] != nil && slices.ContainsFunc(views, func(v *View) bool { return inherited(v, gone) }) {
+		c.mourned = append(c.mourned, loss{incarnation: gone, name: p.member.Name, views: views, until: now.Add(mournFor)})
+		c.mourn(now)
+	}
+}
+
+// miss takes note of owners that are gone and that this node never saw, because its watch has skipped them: since the
+// owner that it did see, a shard has been handed over, and was then taken as from the dead. The caller holds the turn.
+func (c *Cluster) miss(old, next *View, now time.Time) {
+	unseen := map[site]uint64{}
+	for role, is := range next.Roles {
+		if was := old.Roles[role]; was == nil || was.Generation != is.Generation {
+			continue
+		}
+		for s, o := range is.Owners {
+			if old.Owner(role, s).Epoch+1 < o.Root {
+				unseen[site{role, s}] = o.Root
+			}
+		}
+	}
+	if len(unseen) > 0 {
+		c.mourned = append(c.mourned, loss{name: "that had its shard", unseen: unseen, until: now.Add(mournFor)})
 		c.mourn(now)
 	}
 }
@@ -110,22 +141,21 @@ func (c *Cluster) mourn(now time.Time) {
 	seen := c.picture.Load()
 	for _, incarnation := range slices.Sorted(maps.Keys(seen.known)) {
 		for _, l := range c.mourned {
-			seen.known[incarnation].bury(seen, l)
+			seen.known[incarnation].bury(seen, &l)
 		}
 	}
 }
 
 // bury answers the requests of this peer's that were with one that is gone: they are settled, and the shard had come
 // there by planned moves alone.
-func (p *peer) bury(seen *picture, l loss) {
+func (p *peer) bury(seen *picture, l *loss) {
 	p.out.mu.Lock()
 	dead := p.asked.takeIf(func(q question) bool {
 		if q.seq > p.out.settled || p.member.Incarnation == l.incarnation {
 			return false
 		}
 		t := p.c.locate(seen, q.Envelope)
-		o := l.view.Owner(t.role, t.shard)
-		return t.wrong == "" && t.shard >= 0 && o.Incarnation == l.incarnation && o.follows(q.Epoch)
+		return t.wrong == "" && t.shard >= 0 && l.had(site{t.role, t.shard}, q.Epoch)
 	})
 	p.out.mu.Unlock()
 	for _, q := range dead {

@@ -46,6 +46,7 @@ func (c *Cluster) Changed(r *Record) {
 	c.tenancy.judge(r, next.view)
 	c.tell(old.view, next.view) // gates say who is bound, before they send again what the dead were asked
 	gone := c.part(old, next, now)
+	c.miss(old.view, next.view, now)
 	c.tenancy.start(next)
 	c.block(old.view, next.view, -1)
 	c.unpark()
@@ -189,13 +190,13 @@ func (c *Cluster) part(old, next *picture, now time.Time) (gone bool) {
 		switch {
 		case next.peers[incarnation] != nil:
 		case next.known[incarnation] == nil:
-			c.bewail(p, old, now)
+			c.bewail(p, old, next, now)
 			p.forget()
 			c.disconnect(next, p.member.Link)
 			gone = true
 		case p.gone.IsZero():
 			p.gone = now
-			c.bewail(p, old, now)
+			c.bewail(p, old, next, now)
 			p.leave()
 		}
 	}
