@@ -185,6 +185,22 @@ func (f *Frozen) Thaw() {
 	}
 }
 
+// Asked is the requests that wait in the mailboxes, in the order of their actors. They are read only, and those of the
+// State: what had begun has come to its end.
+func (f *Frozen) Asked() []*Envelope {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []*Envelope
+	for _, p := range f.sorted() {
+		for _, item := range p.box.waiting() {
+			if e, ok := item.(*Envelope); ok && e.Type == Message && e.Request != 0 {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
 // Discard ends the actors here, because they live elsewhere now: they are not told, write nothing, and answer nobody.
 func (f *Frozen) Discard() {
 	f.mu.Lock()

@@ -193,7 +193,14 @@ func (n *tenancy) won(m *move) {
 	n.moved++
 	t := n.at[m.of]
 	n.longest = max(n.longest, now.Sub(t.since))
+	asked := m.frozen.Asked()
+	for _, k := range t.queue[:t.went] {
+		if k.e != nil && isRequest(k.e) {
+			asked = append(asked, k.e)
+		}
+	}
 	n.mu.Unlock()
+	n.c.entrust(asked, &m.target)
 	m.frozen.Discard()
 	n.mu.Lock()
 	n.discharge(t.queue[:t.went])

@@ -148,6 +148,17 @@ func (r *resters) State(limit int) ([]byte, error) {
 	return b, err
 }
 
+func (r *resters) Asked() (all []*actors.Envelope) {
+	for _, id := range slices.Sorted(maps.Keys(r.h.sailor[r.t.Shard])) {
+		for _, b := range r.h.sailor[r.t.Shard][id].Box {
+			if e, _, err := actors.ReadEnvelope(b); err == nil && isRequest(e) {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
 func (r *resters) Thaw() {
 	delete(r.h.asleep, r.t.Shard)
 	r.h.wake(r.t.Shard)

@@ -80,7 +80,7 @@ func (c *Cluster) follow(e *actors.Envelope, gone uint64) bool {
 		return false
 	}
 	if o.Incarnation == c.self.Incarnation {
-		return true // its actors answer, as those of any request that is asked and answered on one node
+		return true // its actors answer, as those of any request that is asked and answered on one node; or see entrust
 	}
 	p := seen.peers[o.Incarnation]
 	if p == nil {
@@ -92,12 +92,40 @@ func (c *Cluster) follow(e *actors.Envelope, gone uint64) bool {
 	return true
 }
 
+// entrust notes the requests of this node's own that have gone along with their shard as questions to its next owner.
+// The caller holds the turn.
+func (c *Cluster) entrust(all []*actors.Envelope, to *Intent) {
+	seen, now := c.picture.Load(), c.o.Clock.Now()
+	p := seen.known[to.Incarnation]
+	for _, e := range all {
+		switch {
+		case !c.isHere(seen, asker(e)):
+		case p == nil || !p.gone.IsZero():
+			c.unknown(e, to.Name)
+		default:
+			p.out.mu.Lock()
+			p.asked.add(e, 0, now)
+			p.out.mu.Unlock()
+		}
+	}
+}
+
+// isHere reports whether an actor or a session lives on this node.
+func (c *Cluster) isHere(seen *picture, who actors.Ref) bool {
+	t := c.locate(seen, &actors.Envelope{To: who})
+	if t.shard < 0 {
+		return t.node == c.self.Name
+	}
+	return seen.view.Owner(t.role, t.shard).Incarnation == c.self.Incarnation
+}
+
 // bewail takes note of a peer that is gone. The caller holds the turn.
 func (c *Cluster) bewail(p *peer, old, next *picture, now time.Time) {
 	views := []*View{old.view, next.view} // the next one may be the first that shows what it was given
 	gone := p.member.Incarnation
 	if old.peers[gone] != nil && slices.ContainsFunc(views, func(v *View) bool { return inherited(v, gone) }) {
-		c.mourned = append(c.mourned, loss{incarnation: gone, name: p.member.Name, views: views, until: now.Add(mournFor)})
+		c.mourned = append(c.mourned,
+			loss{incarnation: gone, name: p.member.Name, views: views, until: now.Add(mournFor)})
 		c.mourn(now)
 	}
 }

@@ -100,6 +100,8 @@ type Mover interface {
 type Frozen interface {
 	// State is the whole of them, and all that waits in their mailboxes; an error if that is more than limit bytes.
 	State(limit int) ([]byte, error)
+	// Asked is the requests that wait in their mailboxes, to be read only.
+	Asked() []*actors.Envelope
 	// Thaw lets them go on here, as if nothing had been.
 	Thaw()
 	// Discard ends them without a word: they live elsewhere now.
