@@ -376,7 +376,7 @@ func TestAnEntityThatStoresNothingRemembersWhileItLives(t *testing.T) {
 // what was settled is told alike for ever.
 func TestAPaymentThatComesAgainAndAgainTakesEffectOnceWhateverHappens(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(150) {
+	for seed := range seeds(30) {
 		w := newTills(t)
 		w.limits.FlushEvery = 200 * time.Millisecond
 		r := rand.New(rand.NewPCG(seed, 3))

@@ -283,7 +283,7 @@ func TestALifeWithMovesIsTheSameLife(t *testing.T) {
 	t.Parallel()
 	moved, putOff := 0, 0
 	defer func() { t.Logf("%d moves, %d put off", moved, putOff) }()
-	for seed := range seeds(20) {
+	for seed := range seeds(10) {
 		still := newWandering(t, seed, nil)
 		still.live(seed, 150)
 		restless := newWandering(t, seed, rand.New(rand.NewPCG(seed, 3)))

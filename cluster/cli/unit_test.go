@@ -129,7 +129,7 @@ func (u *unit) stop(drains bool) int {
 
 func TestTheUnitOfTheManualRunsANodeAndBringsItBack(t *testing.T) {
 	t.Parallel()
-	p := live(t)
+	p := leased(t)
 	units := map[string]*unit{}
 	for _, n := range slices.Backward(p.config.Nodes) { // no order is needed, so a wrong one
 		units[n.Name] = p.enable(n.Name)
@@ -150,7 +150,7 @@ func TestTheUnitOfTheManualRunsANodeAndBringsItBack(t *testing.T) {
 	last, _ := answered(all, gone)
 	t.Logf("killed, it was back and ready after %v; all entities had answered again after %v",
 		took.Round(time.Millisecond), last.Sub(before).Round(time.Millisecond))
-	if took > recoverWithin {
+	if took > p.config.Cluster.Lease {
 		t.Errorf("it took %v: somebody waited for the lease of the dead", took)
 	}
 

@@ -86,7 +86,7 @@ func TestWhoIsCutOffLosesNothing(t *testing.T) {
 	payers := d.payers(4)
 	notes := d.writers(4)
 	d.goesOn("at the beginning", time.Now())
-	rounds := number(t, "FIREFLY_PARTITIONS", 4)
+	rounds := number(t, "FIREFLY_PARTITIONS", 2)
 	for n := range rounds {
 		d.divide(ways[n%len(ways)])
 	}

@@ -74,7 +74,7 @@ func TestEveryPaymentIsAnsweredAndMadeOnceWhateverOwnerIsKilled(t *testing.T) {
 		over.Go(func() { h.hurry(ctx, fmt.Sprint("hurried", (i+1)%hurried)) })
 	}
 	t.Cleanup(func() { stop(); over.Wait() })
-	for n := range number(t, "FIREFLY_KILLS", 3) {
+	for n := range number(t, "FIREFLY_KILLS", 2) {
 		all.paidMore(t, hurryBefore)
 		name := []string{"game-1", "game-2"}[n%2]
 		b.Appoint(name)
