@@ -131,7 +131,8 @@ func (y *EtcdRegistry) keep() {
 }
 
 // renew extends the lease. If the node has had to pause meanwhile, the record is read before it may go on: nothing may
-// be done by what it knew before.
+// be done by what it knew before. It is read before the lease is extended, too: who is heard and hears nothing would
+// keep up a lease by which nobody lives, and nobody else could take over.
 func (y *EtcdRegistry) renew() (sent time.Time, err error) {
 	y.keeping.Lock()
 	defer y.keeping.Unlock()
@@ -144,8 +145,13 @@ func (y *EtcdRegistry) renew() (sent time.Time, err error) {
 	if y.isGone() {
 		return y.replace()
 	}
-	sent, err = y.extend(lease)
-	if err == nil && time.Since(last) >= y.o.Lease-margin(y.o.Lease) {
+	paused := time.Since(last) >= y.o.Lease-margin(y.o.Lease)
+	if paused {
+		if err = y.read(y.ctx); err != nil {
+			return sent, err
+		}
+	}
+	if sent, err = y.extend(lease); err == nil && paused {
 		err = y.read(y.ctx)
 	}
 	return sent, err
