@@ -30,6 +30,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzRecord$$ ./record
 	$(FUZZ) FuzzStream$$ ./gate
 	$(FUZZ) FuzzWebSocket$$ ./gate
+	$(FUZZ) FuzzProxy$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
 	$(FUZZ) FuzzFilesAreReadOrRefused$$ ./cluster/identity
 	$(FUZZ) FuzzImportMakesWhatCheckAcceptsOrSaysWhyNot$$ ./cluster/original

@@ -18,6 +18,8 @@ type Counters struct {
 	Accepted  atomic.Uint64 // connections
 	Shut      atomic.Uint64 // connections over a limit, closed unread
 	Malformed atomic.Uint64 // connections that failed the WebSocket handshake
+	Unsecured atomic.Uint64 // connections that failed the TLS handshake
+	Unproxied atomic.Uint64 // connections of proxies that did not say whose they are
 
 	FramesIn, FramesOut atomic.Uint64
 	BytesIn, BytesOut   atomic.Uint64 // frames' headers and bodies, not WebSocket's own

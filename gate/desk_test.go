@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/gate"
@@ -43,8 +45,10 @@ var messages = wire.Messages(
 	wire.In[*knock](112).Rate(2, time.Minute),
 	wire.In[*orphan](113),
 	wire.In[*pay](114).Retry(),
+	wire.In[*wrapperspb.StringValue](115),
 	wire.Out[*said](201),
 	wire.Out[*moved](202).Lossy(),
+	wire.Out[*wrapperspb.Int64Value](203),
 	wire.Internal[*secret](300),
 )
 
@@ -91,7 +95,7 @@ func (c *cluster) Handles(number uint32) (actors.KindName, bool) {
 	switch number {
 	case 101:
 		return door, true
-	case 110, 111, 112, 114, 201, 300: // actors may send each other what clients may not
+	case 110, 111, 112, 114, 115, 201, 300: // actors may send each other what clients may not
 		return player, true
 	}
 	return "", false

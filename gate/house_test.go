@@ -2,14 +2,20 @@ package gate_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -19,6 +25,9 @@ import (
 
 // This file is what the tests through real sockets stand on: a gate that listens, and a small game
 // behind it whose answers are what the client asks for.
+
+// anyPort is a free one of this machine.
+const anyPort = "127.0.0.1:0"
 
 // patient is how long a test waits for what must happen.
 const patient = 10 * time.Second
@@ -44,16 +53,20 @@ type house struct {
 	server  *gate.Server
 	cluster *cluster
 	workers workers
+	shows   *gate.Certificate
+	paper   paper // its files
+	log     notes
 	stop    func()
 }
 
-func newHouse(t *testing.T, change func(*gate.Options)) *house {
+func newHouse(t *testing.T, change func(*gate.Options), sockets ...func(*gate.Sockets)) *house {
 	t.Helper()
-	h := &house{t: t, cluster: newCluster()}
+	h := &house{t: t, cluster: newCluster(), paper: paper{t, filepath.Join(t.TempDir(), "gate.pem"), ""}}
+	h.paper.key = h.paper.cert + ".key"
 	h.cluster.then = h.game
 	o := gate.Options{Node: "gate-1", Incarnation: uint64(time.Now().UnixNano()),
 		Catalogue: messages, Backend: h.cluster, Clock: realClock{}, Scheduler: &h.workers,
-		Limits: gate.DefaultLimits()}
+		Limits: gate.DefaultLimits(), Log: slog.New(slog.NewTextHandler(&h.log, nil))}
 	o.Limits.Rate, o.Limits.Burst = 1_000_000, 1_000_000 // its own test lowers it
 	if change != nil {
 		change(&o)
@@ -62,9 +75,15 @@ func newHouse(t *testing.T, change func(*gate.Options)) *house {
 	if h.gate, err = gate.New(o); err != nil {
 		t.Fatal(err)
 	}
-	h.server, err = gate.Serve(h.gate, gate.Sockets{TCP: "127.0.0.1:0", WS: "127.0.0.1:0",
-		Origins: []string{"friend.example"}})
-	if err != nil {
+	h.certify()
+	s := gate.Sockets{Origins: []string{"friend.example"}, Certificate: h.shows}
+	for _, scheme := range transports {
+		s.Listeners = append(s.Listeners, gate.Listener{Scheme: scheme, Address: anyPort})
+	}
+	for _, change := range sockets {
+		change(&s)
+	}
+	if h.server, err = gate.Serve(h.gate, s); err != nil {
 		t.Fatal(err)
 	}
 	h.stop = sync.OnceFunc(func() {
@@ -79,23 +98,40 @@ func newHouse(t *testing.T, change func(*gate.Options)) *house {
 	return h
 }
 
-// addresses are where the same session is to be had.
-func (h *house) addresses() map[string]string {
-	return map[string]string{"tcp": "tcp://" + h.server.TCP(), "ws": "ws://" + h.server.WS()}
-}
+// transports are all ways to come to a gate. What a test says of sessions holds over each.
+var transports = []gate.Scheme{gate.TCP, gate.WS, gate.TLS, gate.WSS}
 
-// onBoth runs a test over TCP and over WebSocket, each with a house of its own.
-func onBoth(t *testing.T, change func(*gate.Options),
+// at is where the same session is to be had over another transport.
+func (h *house) at(s gate.Scheme) string { return string(s) + "://" + h.server.Address(s) }
+
+// onAll runs a test over all transports, each with a house of its own.
+func onAll(t *testing.T, change func(*gate.Options),
 	test func(t *testing.T, h *house, at string)) {
 	t.Helper()
-	for _, transport := range []string{"tcp", "ws"} {
-		t.Run(transport, func(t *testing.T) {
+	over(t, transports, change, test)
+}
+
+// onWebSockets is onAll for what is said below frames.
+func onWebSockets(t *testing.T, change func(*gate.Options),
+	test func(t *testing.T, h *house, at string)) {
+	t.Helper()
+	over(t, []gate.Scheme{gate.WS, gate.WSS}, change, test)
+}
+
+func over(t *testing.T, schemes []gate.Scheme, change func(*gate.Options),
+	test func(t *testing.T, h *house, at string)) {
+	t.Helper()
+	for _, scheme := range schemes {
+		t.Run(string(scheme), func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, change)
-			test(t, h, h.addresses()[transport])
+			test(t, h, h.at(scheme))
 		})
 	}
 }
+
+// streams reports whether an address takes frames as they are, without WebSocket.
+func streams(at string) bool { return strings.HasPrefix(at, "tcp:") || strings.HasPrefix(at, "tls:") }
 
 // game is the cluster's part: what a client says decides what becomes of it.
 func (h *house) game(e *actors.Envelope) {
@@ -108,6 +144,8 @@ func (h *house) game(e *actors.Envelope) {
 		h.cluster.deliver(actors.RuntimeMessage(door.Ref("1"), e.Session,
 			&actors.BindOrder{To: player.Ref(m.Name), Login: true}))
 		h.cluster.deliver(e.Answer(0, 0, nil))
+	case 115:
+		h.measure(e)
 	case 110:
 		var m say
 		if json.Unmarshal(e.Body, &m) != nil {
@@ -116,6 +154,21 @@ func (h *house) game(e *actors.Envelope) {
 		}
 		h.speak(e, m.Text)
 	}
+}
+
+// measure answers a text with its length, in the codec that it came in.
+func (h *house) measure(e *actors.Envelope) {
+	m, err := messages.ByNumber(115).Decode(e.Codec, e.Body)
+	if err != nil {
+		h.cluster.deliver(e.Refuse(&actors.Refusal{Code: actors.BadBody, Text: err.Error()}))
+		return
+	}
+	length := wrapperspb.Int64(int64(len(m.(*wrapperspb.StringValue).Value)))
+	body, err := messages.ByNumber(203).Encode(e.Codec, length)
+	if err != nil {
+		h.t.Error(err)
+	}
+	h.cluster.deliver(e.Answer(203, e.Codec, body))
 }
 
 func (h *house) speak(e *actors.Envelope, text string) {
@@ -142,7 +195,7 @@ func (h *house) dial(at string) *client.Client {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
-	c, err := client.Dial(ctx, at, client.Options{Catalogue: messages, Name: "test/1"})
+	c, err := client.Dial(ctx, at, client.Options{Catalogue: messages, Name: "test/1", Way: trust()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -171,13 +224,31 @@ func (h *house) pipe(at string) *client.Pipe {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
-	p, err := client.OpenPipe(ctx, at)
+	p, err := client.OpenPipe(ctx, at, trust())
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { p.Close() })
 	h.within(p.Conn())
 	return p
+}
+
+// raw is a connection of bytes, TLS taken off.
+func (h *house) raw(at string) net.Conn {
+	h.t.Helper()
+	scheme, address, _ := strings.Cut(at, "://")
+	c, err := net.DialTimeout("tcp", address, patient)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if scheme == "tls" || scheme == "wss" {
+		config := believing()
+		config.ServerName = "127.0.0.1"
+		c = tls.Client(c, config)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	h.within(c)
+	return c
 }
 
 // within ends waiting for a connection that says nothing.

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"runtime"
@@ -16,9 +17,13 @@ import (
 // The client never reads. It costs a bounded amount of memory, itself, and nobody else.
 func TestAClientThatDoesNotReadCostsOnlyItself(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		stuck := h.pipe(at)
-		if tcp, ok := stuck.Conn().(*net.TCPConn); ok {
+		socket := stuck.Conn()
+		if secured, ok := socket.(*tls.Conn); ok {
+			socket = secured.NetConn()
+		}
+		if tcp, ok := socket.(*net.TCPConn); ok {
 			if err := tcp.SetReadBuffer(4096); err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +79,7 @@ func heap() int {
 // full.
 func TestAClientThatReadsLateMissesNothing(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(o *gate.Options) { o.Limits.QueueFrames, o.Limits.QueueBytes = 10_000, 64<<20 },
+	onAll(t, func(o *gate.Options) { o.Limits.QueueFrames, o.Limits.QueueBytes = 10_000, 64<<20 },
 		func(t *testing.T, h *house, at string) {
 			p := h.pipe(at)
 			h.greet(p, "late")

@@ -30,7 +30,7 @@ func speak(t *testing.T, door string) *speaker {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	pipe, err := client.OpenPipe(ctx, door)
+	pipe, err := client.OpenPipe(ctx, door, client.Way{})
 	if err != nil {
 		t.Fatal(err)
 	}

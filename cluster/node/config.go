@@ -262,6 +262,20 @@ func (c *Config) Listeners(n NodeConfig) []Listener {
 	return all
 }
 
+// doorKeys are the keys of a node that say where clients connect, each by the scheme of its name.
+var doorKeys = [...]string{"tcp", "ws"}
+
+// doors are where the node takes clients.
+func (n NodeConfig) doors() []gate.Listener {
+	var all []gate.Listener
+	for _, key := range doorKeys {
+		if a := *n.address(key); a != "" {
+			all = append(all, gate.Listener{Scheme: gate.Scheme(key), Address: a})
+		}
+	}
+	return all
+}
+
 // listenKeys are the keys of a node that hold an address which it listens at, addressKeys those that hold any.
 var (
 	listenKeys  = [...]string{"listen", "tcp", "ws", "http"}

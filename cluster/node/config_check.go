@@ -194,11 +194,11 @@ func (r *reading) checkRoles(n NodeConfig) {
 		r.wrong(at, "node %s has the role admin, but no http", n.Table).
 			advise(`say where its page is: http = "127.0.0.1:9480"`)
 	}
-	if n.Has(RoleGate) && n.TCP == "" && n.WS == "" {
+	if n.Has(RoleGate) && len(n.doors()) == 0 {
 		r.wrong(at, "node %s has the role gate, but neither tcp nor ws", n.Table).
 			advise(`say where clients connect: ws = "127.0.0.1:9401"`)
 	}
-	for _, key := range [...]string{"tcp", "ws"} {
+	for _, key := range doorKeys {
 		if !n.Has(RoleGate) && *n.address(key) != "" {
 			r.wrong(r.at(n, key), "node %s listens to clients (%s), but has not the role gate",
 				n.Table, key).

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster"
+	"github.com/fireflyrt/firefly/gate"
 )
 
 // startControl opens the control endpoint before anything else: from then on this process is the node, whoever started
@@ -26,7 +27,7 @@ func (p *process) announce(context.Context) error {
 	if p.sockets == nil {
 		return p.control.Serves("", "")
 	}
-	return p.control.Serves(p.sockets.TCP(), p.sockets.WS())
+	return p.control.Serves(p.sockets.Address(gate.TCP), p.sockets.Address(gate.WS))
 }
 
 // certifyPause is between two tries to tell of a death.

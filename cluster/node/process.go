@@ -246,7 +246,7 @@ func (p *process) startGate(context.Context) (err error) {
 		}
 		trusted = append(trusted, network)
 	}
-	p.sockets, err = gate.Serve(p.node.Gate, gate.Sockets{TCP: p.self.TCP, WS: p.self.WS,
+	p.sockets, err = gate.Serve(p.node.Gate, gate.Sockets{Listeners: p.self.doors(),
 		Origins: p.config.Gate.Origins, Trusted: trusted})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ type Options struct {
 	Codec     wire.Codec // JSON if zero
 	Ticket    string
 	Name      string // name/version, for the gate's log
+	Way       Way    // to the gate
 
 	// Push gets every message that answers nothing, in order, in the reading goroutine: it must
 	// not wait for an answer. Without it they go to Pushes.
@@ -84,7 +85,7 @@ type answer struct {
 	err error
 }
 
-// Dial connects to tcp://host:port or ws://host:port and waits for Welcome. A gate that refuses
+// Dial connects to tcp://host:port, ws://, tls:// or wss://, and waits for Welcome. A gate that refuses
 // makes the error a *Closed. Close must be called in the end.
 func Dial(ctx context.Context, address string, o Options) (*Client, error) {
 	if o.Codec == 0 {
@@ -93,7 +94,7 @@ func Dial(ctx context.Context, address string, o Options) (*Client, error) {
 	if o.Queue == 0 {
 		o.Queue = 1024
 	}
-	p, err := OpenPipe(ctx, address)
+	p, err := OpenPipe(ctx, address, o.Way)
 	if err != nil {
 		return nil, err
 	}

@@ -3,13 +3,18 @@ package client
 import (
 	"context"
 	"net"
+	"net/http"
 
 	"github.com/coder/websocket"
 )
 
 // dialWebSocket opens a WebSocket as a net.Conn: each Write is one binary message.
-func dialWebSocket(ctx context.Context, url string) (net.Conn, error) {
-	c, _, err := websocket.Dial(ctx, url, nil)
+func dialWebSocket(ctx context.Context, url string, w Way) (net.Conn, error) {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: w.dial, TLSClientConfig: w.TLS,
+		Protocols: new(http.Protocols)}
+	transport.Protocols.SetHTTP1(true)
+	defer transport.CloseIdleConnections()
+	c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func (f *field) end() {
 }
 
 func (r *racer) enter(ctx context.Context, door string) (err error) {
-	if r.pipe, err = client.OpenPipe(ctx, door); err != nil {
+	if r.pipe, err = client.OpenPipe(ctx, door, client.Way{}); err != nil {
 		return err
 	}
 	hello := wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Ticket: RunnerKind.Ref(r.name).String()}

@@ -19,7 +19,7 @@ import (
 
 func TestAClientIsWelcomedLogsInAndIsAnswered(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		c := h.login(at, "ann")
 		if w := c.Welcome(); w.Session == "" || w.Codec != "json" || w.FrameMax != 65536 {
 			t.Errorf("%+v", w)
@@ -42,7 +42,7 @@ func TestAClientIsWelcomedLogsInAndIsAnswered(t *testing.T) {
 
 func TestEachErrorCodeReachesTheClientAndTheConnectionSurvives(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(o *gate.Options) { o.Limits.Within = time.Second },
+	onAll(t, func(o *gate.Options) { o.Limits.Within = time.Second },
 		func(t *testing.T, h *house, at string) {
 			c := h.dial(at)
 			refused := func(msg any, want actors.Code) {
@@ -82,7 +82,7 @@ func TestEachErrorCodeReachesTheClientAndTheConnectionSurvives(t *testing.T) {
 
 func TestABodyThatCannotBeReadIsTheActorsToRefuse(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		p := h.pipe(at)
 		h.greet(p, "ann")
 		h.write(p, wire.AppendFrame(nil, 0, 110, 2, []byte("{{{")))
@@ -96,7 +96,7 @@ func TestABodyThatCannotBeReadIsTheActorsToRefuse(t *testing.T) {
 
 func TestASeqThatDoesNotRiseIsToldThroughTheSocket(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		p := h.pipe(at)
 		h.greet(p, "ann")
 		h.write(p, wire.AppendFrame(nil, 0, 110, 1, []byte(`{}`)))
@@ -116,7 +116,7 @@ func TestASeqThatDoesNotRiseIsToldThroughTheSocket(t *testing.T) {
 
 func TestAFloodIsAnsweredRateLimitedAndThenClosed(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(o *gate.Options) {
+	onAll(t, func(o *gate.Options) {
 		o.Limits.Rate, o.Limits.Burst, o.Limits.RateGrace = 60, 120, 200*time.Millisecond
 	}, func(t *testing.T, h *house, at string) {
 		p := h.pipe(at)
@@ -155,7 +155,7 @@ func TestWhatIsNoFrameIsClosedWithAReason(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onBoth(t, nil, func(t *testing.T, h *house, at string) {
+			onAll(t, nil, func(t *testing.T, h *house, at string) {
 				p := h.pipe(at)
 				h.write(p, c.bytes)
 				if got := lastWords(t, p); got.Number != c.want {
@@ -173,7 +173,7 @@ func TestWhatIsNoFrameIsClosedWithAReason(t *testing.T) {
 // is lost; so the gate closes its half first and lets the client finish.
 func TestTheReasonArrivesAlsoWhileTheClientGoesOnSending(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		for range 20 {
 			p := h.pipe(at)
 			h.write(p, wire.AppendFrame(nil, 0, 110, 1, nil))
@@ -196,49 +196,51 @@ func TestTheReasonArrivesAlsoWhileTheClientGoesOnSending(t *testing.T) {
 
 func TestASlowHelloIsClosed(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(o *gate.Options) { o.Limits.Hello = 150 * time.Millisecond },
+	onAll(t, func(o *gate.Options) { o.Limits.Hello = 500 * time.Millisecond },
 		func(t *testing.T, h *house, at string) {
 			p := h.pipe(at)
 			h.write(p, wire.AppendFrame(nil, 0, 1, 1, nil)[:4])
-			if strings.HasPrefix(at, "tcp") { // one byte at a time, for ever
+			if streams(at) { // one byte at a time, for ever
 				go func() {
 					for p.Write([]byte{0}) == nil {
-						time.Sleep(30 * time.Millisecond)
+						time.Sleep(100 * time.Millisecond)
 					}
 				}()
 			}
 			got := lastWords(t, p)
-			if got.Number != wire.CloseHelloTimeout && !strings.HasPrefix(at, "ws") {
+			if got.Number != wire.CloseHelloTimeout && streams(at) {
 				t.Errorf("closed with %+v", got)
 			}
 		})
 }
 
+// Also handshakes of TLS and WebSocket come one byte at a time.
 func TestFramesArriveWholeHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil)
-	p := h.pipe(h.addresses()["tcp"])
-	var all []byte
-	all = wire.AppendFrame(all, 0, wire.NumberHello, 1, []byte(`{"version":2}`))
-	all = wire.AppendFrame(all, 0, 101, 1, []byte(`{"name":"ann"}`))
-	all = wire.AppendFrame(all, 0, 110, 2, []byte(`{"text":"slowly"}`))
-	for i := range all { // one byte in each write
-		h.write(p, all[i:i+1])
-	}
-	all = wire.AppendFrame(nil, 0, 110, 3, []byte(`{"text":"two"}`))
-	all = wire.AppendFrame(all, 0, 110, 4, []byte(`{"text":"at once"}`))
-	h.write(p, all)
-	for _, want := range []string{`"session":`, "", `{"text":"slowly"}`, `{"text":"two"}`,
-		`{"text":"at once"}`} {
-		if _, body, err := p.Read(); err != nil || !strings.Contains(string(body), want) {
-			t.Fatalf("got %s, %v; want %s", body, err, want)
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
+		_, end := h.cable(at, 1, nil)
+		p := h.pipe(end)
+		h.greet(p, "ann")
+		h.write(p, wire.AppendFrame(nil, 0, 110, 2, []byte(`{"text":"slowly"}`)))
+		two := wire.AppendFrame(nil, 0, 110, 3, []byte(`{"text":"two"}`))
+		two = wire.AppendFrame(two, 0, 110, 4, []byte(`{"text":"at once"}`))
+		if streams(at) {
+			h.write(p, two)
+		} else { // one message each; the cable parts them anyhow
+			h.write(p, two[:26])
+			h.write(p, two[26:])
 		}
-	}
+		for _, want := range []string{`{"text":"slowly"}`, `{"text":"two"}`, `{"text":"at once"}`} {
+			if _, body, err := p.Read(); err != nil || string(body) != want {
+				t.Fatalf("got %s, %v; want %s", body, err, want)
+			}
+		}
+	})
 }
 
 func TestMessagesOfASessionKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		const n = 1000 // what a client keeps
 		c := h.login(at, "ann")
 		h.cluster.take()
@@ -267,7 +269,7 @@ func TestMessagesOfASessionKeepTheirOrder(t *testing.T) {
 
 func TestManyClientsAtOnceGetEachTheirOwnAnswers(t *testing.T) {
 	t.Parallel()
-	onBoth(t, nil, func(t *testing.T, h *house, at string) {
+	onAll(t, nil, func(t *testing.T, h *house, at string) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			c := h.login(at, fmt.Sprint("p", i))
@@ -293,11 +295,12 @@ func TestManyClientsAtOnceGetEachTheirOwnAnswers(t *testing.T) {
 func TestATakenPortIsAnErrorThatNamesTheAddress(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
-	for _, s := range []gate.Sockets{
-		{TCP: h.server.TCP()}, {WS: h.server.TCP()}, {TCP: "127.0.0.1:0", WS: h.server.WS()}} {
-		v, err := gate.Serve(h.gate, s)
+	at := h.server.Address(gate.TCP)
+	for _, l := range [][]gate.Listener{{{gate.TCP, at}}, {{gate.WS, at}},
+		{{gate.TCP, anyPort}, {gate.WS, h.server.Address(gate.WS)}}} {
+		v, err := gate.Serve(h.gate, gate.Sockets{Listeners: l})
 		if err == nil {
-			t.Fatalf("%+v was served twice: %v", s, v)
+			t.Fatalf("%v was served twice: %v", l, v)
 		}
 		if !strings.Contains(err.Error(), "127.0.0.1:") ||
 			!strings.Contains(err.Error(), "in use") {
@@ -309,25 +312,33 @@ func TestATakenPortIsAnErrorThatNamesTheAddress(t *testing.T) {
 func TestStoppingTellsClientsAndLeavesThePortFree(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
-	tcp, ws := h.login(h.addresses()["tcp"], "a"), h.login(h.addresses()["ws"], "b")
-	silent := h.pipe(h.addresses()["tcp"]) // never even said Hello
-	at := h.server.TCP()
+	var all []*client.Client
+	var silent []*client.Pipe // never even said Hello
+	for _, scheme := range transports {
+		all = append(all, h.login(h.at(scheme), string(scheme)))
+		silent = append(silent, h.pipe(h.at(scheme)))
+	}
+	at := h.server.Listeners()
 	h.stop()
-	for _, c := range []*client.Client{tcp, ws} {
+	for _, c := range all {
 		<-c.Done()
 		var closed *client.Closed
 		if !errors.As(c.Err(), &closed) || closed.Number != wire.CloseRestarting {
 			t.Errorf("the client heard: %v", c.Err())
 		}
 	}
-	if got := lastWords(t, silent); got.Number != wire.CloseRestarting {
-		t.Errorf("the connection without a session heard %+v", got)
+	for _, p := range silent {
+		if got := lastWords(t, p); got.Number != wire.CloseRestarting {
+			t.Errorf("the connection without a session heard %+v", got)
+		}
 	}
-	l, err := net.Listen("tcp", at)
-	if err != nil {
-		t.Fatalf("the port is not free: %v", err)
+	for _, l := range at {
+		again, err := net.Listen("tcp", l.Address)
+		if err != nil {
+			t.Fatalf("the port is not free: %v", err)
+		}
+		again.Close()
 	}
-	l.Close()
 	if n := h.gate.Counters.Connections.Load(); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
@@ -336,40 +347,45 @@ func TestStoppingTellsClientsAndLeavesThePortFree(t *testing.T) {
 // A client that ignores the Close does not hold the gate up for longer than Linger.
 func TestStoppingDoesNotWaitForADeafClient(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(o *gate.Options) { o.Limits.Linger = 100 * time.Millisecond })
-	h.pipe(h.addresses()["tcp"])
-	until(t, "the connection", func() bool { return h.gate.Counters.Connections.Load() == 1 })
-	began := time.Now()
-	h.stop()
-	if took := time.Since(began); took > patient/2 {
-		t.Errorf("it took %v", took)
-	}
+	onAll(t, func(o *gate.Options) { o.Limits.Linger = 100 * time.Millisecond },
+		func(t *testing.T, h *house, at string) {
+			h.pipe(at)
+			until(t, "the connection", func() bool { return h.gate.Counters.Connections.Load() == 1 })
+			began := time.Now()
+			h.stop()
+			if took := time.Since(began); took > patient/2 {
+				t.Errorf("it took %v", took)
+			}
+		})
 }
 
 func TestASecondLoginThroughAnotherSocketTakesOver(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
-	first := h.login(h.addresses()["tcp"], "ann")
-	second := h.login(h.addresses()["ws"], "ann")
-	<-first.Done()
-	var closed *client.Closed
-	if !errors.As(first.Err(), &closed) || closed.Number != wire.CloseTakenOver {
-		t.Errorf("the first heard: %v", first.Err())
-	}
-	if _, err := h.call(second, &say{"mine"}); err != nil {
-		t.Error(err)
+	c := h.login(h.at(gate.TCP), "ann")
+	for _, scheme := range []gate.Scheme{gate.WS, gate.TLS, gate.WSS, gate.TCP} {
+		next := h.login(h.at(scheme), "ann")
+		<-c.Done()
+		var closed *client.Closed
+		if !errors.As(c.Err(), &closed) || closed.Number != wire.CloseTakenOver {
+			t.Errorf("before %s came the client heard: %v", scheme, c.Err())
+		}
+		if _, err := h.call(next, &say{"mine"}); err != nil {
+			t.Error(err)
+		}
+		c = next
 	}
 }
 
 func TestConnectionsBeyondTheBoundAreShutBeforeTheyAreRead(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(o *gate.Options) { o.Limits.Connections = 2 },
+	onAll(t, func(o *gate.Options) { o.Limits.Connections = 2 },
 		func(t *testing.T, h *house, at string) {
 			h.login(at, "a")
 			h.login(at, "b")
 			ctx, cancel := context.WithTimeout(t.Context(), patient)
 			defer cancel()
-			if c, err := client.Dial(ctx, at, client.Options{Catalogue: messages}); err == nil {
+			if c, err := client.Dial(ctx, at, client.Options{Catalogue: messages, Way: trust()}); err == nil {
 				c.Close()
 				t.Error("a third was let in")
 			}
