@@ -22,6 +22,7 @@ FUZZ = go test -run '^$$' -fuzztime 20s -fuzz
 
 fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzFrame$$ ./actors/wire
+	$(FUZZ) FuzzOriginal$$ ./actors/wire
 	$(FUZZ) FuzzDecode$$ ./actors/wire
 	$(FUZZ) FuzzReadEnvelope$$ ./actors
 	$(FUZZ) FuzzAStateNeverPanics$$ ./actors

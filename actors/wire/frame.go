@@ -36,7 +36,7 @@ type Header struct {
 
 // Errors of a header. Nothing can be read behind a wrong one: close the connection.
 var (
-	ErrShortHeader = errors.New("wire: a header has 12 bytes")
+	ErrShortHeader = errors.New("wire: a frame's header is not whole")
 	ErrFlags       = errors.New("wire: a frame's flags have bits that must be 0")
 	ErrTooLong     = errors.New("wire: a frame's body is longer than allowed")
 )
