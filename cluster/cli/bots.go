@@ -232,7 +232,7 @@ func (p *party) connect(ctx context.Context, doors []string) ([]*client.Client, 
 
 // options are a bot's; answered hears of each answer.
 func (t *tool) options(answered func(took time.Duration)) client.Options {
-	return client.Options{Catalogue: t.catalogue, Name: "bots/1",
+	return client.Options{Catalogue: t.catalogue, Name: "bots/1", Policy: client.Resume,
 		Answered: func(_ uint32, took time.Duration) { answered(took) }}
 }
 

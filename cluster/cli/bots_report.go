@@ -31,6 +31,7 @@ type botReport struct {
 	Unanswered int      `json:"unanswered"`             // requests without an answer in time
 	Crossed    uint64   `json:"crossed"`                // answers that belong to another request
 	Dropped    uint64   `json:"dropped"`                // pushes that a bot was too slow to read
+	Resumed    uint64   `json:"resumed"`                // connections that died and were replaced
 	First      []string `json:"first_errors,omitempty"`
 }
 
@@ -45,6 +46,7 @@ func (p *party) sum(clients []*client.Client, errs []error, took time.Duration) 
 		r.Pushes += n.Pushes
 		r.Crossed += n.Crossed
 		r.Dropped += n.Dropped
+		r.Resumed += n.Resumes
 		r.Errors += int(n.Strays)
 		if errs[i] != nil {
 			r.Errors++
@@ -118,8 +120,8 @@ func (r botReport) print(w io.Writer) {
 	} else {
 		fmt.Fprintln(w, "server CPU: not known, a node was restarted")
 	}
-	fmt.Fprintf(w, "errors %d, unanswered %d, crossed %d, dropped %d, refused %d\n",
-		r.Errors, r.Unanswered, r.Crossed, r.Dropped, r.Refused)
+	fmt.Fprintf(w, "errors %d, unanswered %d, crossed %d, dropped %d, refused %d, resumed %d\n",
+		r.Errors, r.Unanswered, r.Crossed, r.Dropped, r.Refused, r.Resumed)
 	for _, err := range r.First {
 		fmt.Fprintln(w, "  "+err)
 	}

@@ -98,7 +98,7 @@ func (g *liar) hears() (wire.Header, string) {
 func calls(c *client.Client, msg any) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := c.Call(context.Background(), msg)
+		_, err := within(c, msg)
 		done <- err
 	}()
 	return done

@@ -9,90 +9,105 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// This file is the client's reading goroutine: Dial starts it, the connection's end stops it, Close
-// waits for it.
-
-func (c *Client) read() {
-	defer close(c.done)
-	defer close(c.pushes)
-	for {
-		h, body, err := c.pipe.Read()
-		if err == nil {
-			err = c.take(h, body)
-		}
-		if err != nil {
-			c.fail(err)
-			c.pipe.Close()
-			return
-		}
-	}
-}
+// This file is what becomes of a frame that came.
 
 // take sorts a frame: a reply to a call, a push, or one of the runtime's own.
 func (c *Client) take(h wire.Header, body []byte) error {
-	if h.Number >= wire.FirstGameNumber {
-		c.received.Add(1)
+	if h.Number < wire.FirstGameNumber {
+		return c.heed(h, body)
 	}
-	switch {
-	case h.Number == wire.NumberClose:
-		return closed(body)
-	case h.Number == wire.NumberPing:
-		return c.frame(wire.NumberPong, h.Seq, wire.Pong{Received: c.received.Load()})
-	case h.Number == wire.NumberPong:
-	case h.Number == wire.NumberError:
-		r := new(actors.Refusal)
-		if err := json.Unmarshal(body, r); err != nil {
-			return fmt.Errorf("client: reading an error: %w", err)
-		}
-		c.strayed.Add(1)
-		c.mu.Lock()
-		c.stray = r
-		c.mu.Unlock()
-	case h.Seq != 0:
+	if h.Seq != 0 {
 		c.reply(h, body)
-	default:
+	} else {
 		c.push(h, body)
 	}
+	c.received.Add(1) // now that it was handled: what is counted does not come again
+	c.pause.useful()
+	return nil
+}
+
+// heed takes one of the runtime's own frames.
+func (c *Client) heed(h wire.Header, body []byte) error {
+	asks := h.Number == wire.NumberPing || h.Number == wire.NumberPong
+	switch {
+	case h.Flags&wire.FlagError != 0:
+		return c.refused(body, asks)
+	case h.Number == wire.NumberClose:
+		return closed(body)
+	case !asks:
+		return nil
+	}
+	var m wire.Ping // a Pong's body is the same
+	if err := json.Unmarshal(body, &m); err != nil {
+		return fmt.Errorf("client: reading what the gate has: %w", err)
+	}
+	c.mu.Lock()
+	err := c.out.ack(m.Received)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	// What cannot be written is no reason to stop reading: the gate may have said why.
+	if h.Number == wire.NumberPing {
+		c.say(frameOf(wire.NumberPong, h.Seq, wire.Pong{Received: c.received.Load()})) //nolint:errcheck // see above
+	}
+	c.flush() //nolint:errcheck // see above
+	return nil
+}
+
+// refused takes an error that answers no call. A Ping or a Pong that came too soon after others is
+// made good by the next Ping.
+func (c *Client) refused(body []byte, asks bool) error {
+	r := new(actors.Refusal)
+	if err := json.Unmarshal(body, r); err != nil {
+		return fmt.Errorf("client: reading an error: %w", err)
+	}
+	if asks {
+		c.pulse.soon(time.Duration(r.RetryAfter) * time.Millisecond)
+		return nil
+	}
+	c.strayed.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stray = r
 	return nil
 }
 
 // reply hands an answer to its call.
 func (c *Client) reply(h wire.Header, body []byte) {
-	c.mu.Lock()
-	k := c.calls[h.Seq]
-	delete(c.calls, h.Seq)
-	abandoned := k != nil && k.abandoned
-	c.mu.Unlock()
-	if k == nil || h.Flags&wire.FlagError != 0 && h.Number != k.number {
+	k := c.settle(h.Seq, func(k *call) bool { return h.Flags&wire.FlagError == 0 || h.Number == k.number })
+	if k == nil {
 		c.crossed.Add(1)
 		return
 	}
 	if c.o.Answered != nil {
 		c.o.Answered(k.number, time.Since(k.began))
 	}
+	c.mu.Lock()
+	abandoned := k.abandoned
+	c.mu.Unlock()
 	if abandoned {
 		c.late.Add(1)
 		return
 	}
-	k.answer <- c.open(k, h, body)
+	k.answered(c.open(k, h, body))
 }
 
 // open reads an answer's body.
-func (c *Client) open(k *call, h wire.Header, body []byte) answer {
+func (c *Client) open(k *call, h wire.Header, body []byte) (reply any, err error) {
 	if h.Flags&wire.FlagError != 0 {
 		c.refusals.Add(1)
 		r := new(actors.Refusal)
 		if err := json.Unmarshal(body, r); err != nil {
-			return answer{err: fmt.Errorf("client: reading a refusal: %w", err)}
+			return nil, fmt.Errorf("client: reading a refusal: %w", err)
 		}
-		return answer{err: r}
+		return nil, r
 	}
 	c.replies.Add(1)
 	if h.Number == k.number {
-		return answer{} // an empty result stands under the request's own number
+		return nil, nil // an empty result stands under the request's own number
 	}
-	msg, err := c.decode(h, body)
-	return answer{msg: msg, err: err}
+	return c.decode(h, body)
 }
 
 func (c *Client) push(h wire.Header, body []byte) {
