@@ -24,6 +24,13 @@ func (b *bucket) take(now time.Time, rate float64, burst int) (wait time.Duratio
 	return 0, true
 }
 
+// give puts a token back.
+func (b *bucket) give(burst int) {
+	if !b.filled.IsZero() {
+		b.tokens = min(float64(burst), b.tokens+1)
+	}
+}
+
 // A patience is what the gate has with a client that sends too much.
 type patience struct {
 	since time.Time // the first refusal of this bout

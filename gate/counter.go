@@ -8,18 +8,23 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// Counters count what a gate does, each at the one place where it happens. All but the first three
+// Counters count what a gate does, each at the one place where it happens. All but the first four
 // only rise.
 type Counters struct {
 	Connections atomic.Int64 // open now, with or without a session
 	Handshakes  atomic.Int64 // of them, those without a session yet
 	Sessions    atomic.Int64 // welcomed and not ended
+	Addresses   atomic.Int64 // that are remembered, exempt ones left out
 
 	Accepted  atomic.Uint64 // connections
-	Shut      atomic.Uint64 // connections over a limit, closed unread
+	Shut      atomic.Uint64 // connections over a limit, closed unread; by limit:
 	Malformed atomic.Uint64 // connections that failed the WebSocket handshake
 	Unsecured atomic.Uint64 // connections that failed the TLS handshake
 	Unproxied atomic.Uint64 // connections of proxies that did not say whose they are
+	Bans      atomic.Uint64 // times that an address was shut out for a while
+
+	ShutConnections, ShutHandshakes atomic.Uint64 // over the bounds of all
+	ShutOpen, ShutNew, ShutBanned   atomic.Uint64 // over those of their address
 
 	FramesIn, FramesOut atomic.Uint64
 	BytesIn, BytesOut   atomic.Uint64 // frames' headers and bodies, not WebSocket's own

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/fireflyrt/firefly/actors/wire"
 )
@@ -32,6 +33,7 @@ type taker interface {
 var (
 	errHangUp    = errors.New("gate: the client hangs up")
 	errHandshake = errors.New("gate: the handshake failed")
+	errOrigin    = fmt.Errorf("%w: a page elsewhere", errHandshake)
 )
 
 // A stream is the framing of TCP: frames follow one another.

@@ -117,7 +117,7 @@ func (*handler) OnClose(c gnet.Conn, _ error) gnet.Action {
 		k.timer.Stop()
 	}
 	k.session.Lost()
-	k.server.remove(k, k.from)
+	k.server.remove(k, k.from, k.conduct())
 	return gnet.None
 }
 

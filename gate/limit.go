@@ -55,6 +55,12 @@ type Limits struct {
 	// AddressOpen and AddressNew bound open and new-per-second connections of one address;
 	// loopback and trusted networks are exempt. One over is closed as soon as it is accepted.
 	AddressOpen, AddressNew int
+	// Offences is how many connections of one address may come to nothing within a minute: broken
+	// off or timed out before anybody logged in, or closed for what they sent. Each that logs in,
+	// or stays for ten seconds, makes up for one. Over it the address is shut out for Ban, twice as
+	// long each time it goes on, at most for BanMax. Loopback and trusted networks are exempt.
+	Offences    int
+	Ban, BanMax time.Duration
 	// Handshake is the longest HTTP header that opens a WebSocket, in bytes, else status 431.
 	Handshake int
 }
@@ -70,6 +76,7 @@ func DefaultLimits() Limits {
 		Heartbeat: 15 * time.Second, Dead: 45 * time.Second, Linger: time.Second,
 		Bindings:    64,
 		Connections: 15000, Handshakes: 4096, AddressOpen: 1000, AddressNew: 200,
+		Offences: 60, Ban: 10 * time.Second, BanMax: 10 * time.Minute,
 		Handshake: 8 << 10,
 	}
 }
@@ -87,6 +94,7 @@ func (l Limits) Validate() error {
 		{"QueueFrames", l.QueueFrames}, {"QueueBytes", l.QueueBytes}, {"Bindings", l.Bindings},
 		{"Connections", l.Connections}, {"Handshakes", l.Handshakes},
 		{"AddressOpen", l.AddressOpen}, {"AddressNew", l.AddressNew}, {"Handshake", l.Handshake},
+		{"Offences", l.Offences},
 	} {
 		if n.is < 1 {
 			errs = append(errs,
@@ -99,6 +107,7 @@ func (l Limits) Validate() error {
 	}{
 		{"Hello", l.Hello}, {"Authenticate", l.Authenticate}, {"RateGrace", l.RateGrace},
 		{"Within", l.Within}, {"Heartbeat", l.Heartbeat}, {"Dead", l.Dead}, {"Linger", l.Linger},
+		{"Ban", l.Ban},
 	} {
 		if d.is <= 0 {
 			errs = append(errs, fmt.Errorf("gate: limit %s is %v; it must be over 0", d.name, d.is))
@@ -116,6 +125,9 @@ func (l Limits) Validate() error {
 	if l.Dead <= l.Heartbeat {
 		errs = append(errs, fmt.Errorf("gate: Dead (%v) must be longer than Heartbeat (%v)",
 			l.Dead, l.Heartbeat))
+	}
+	if l.BanMax < l.Ban {
+		errs = append(errs, fmt.Errorf("gate: BanMax (%v) must not be shorter than Ban (%v)", l.BanMax, l.Ban))
 	}
 	return errors.Join(errs...)
 }

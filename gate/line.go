@@ -21,6 +21,7 @@ type line struct {
 	frames  [][]byte // scratch
 	owed    []byte   // what the framing itself has said
 	hungUp  bool     // no more is heard
+	excused bool     // a page elsewhere made its browser come
 }
 
 // hear takes what came; it keeps nothing of b, but may change it. It reports whether the framing has
@@ -53,6 +54,7 @@ func (l *line) broken(err error) {
 	l.hungUp, l.partial = true, nil
 	switch {
 	case errors.Is(err, errHandshake):
+		l.excused = errors.Is(err, errOrigin)
 		l.session.gate.Counters.Malformed.Add(1)
 	case !errors.Is(err, errHangUp):
 		l.session.Malformed(err)

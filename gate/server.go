@@ -20,7 +20,8 @@ type Sockets struct {
 	Certificate *Certificate   // of those in TLS
 	Proxies     []netip.Prefix // networks whose connections begin with a PROXY header
 	Origins     []string       // hosts of pages that may connect, beside the gate's own and loopback
-	Trusted     []netip.Prefix // networks without bounds per address
+	Trusted     []netip.Prefix // networks without bounds per address, as loopback is
+	Strict      []netip.Prefix // networks with them, whatever else they are
 }
 
 // A Server puts a Gate behind real sockets. It owns one accepting goroutine for each listener, one for
@@ -48,7 +49,7 @@ type Server struct {
 // open then.
 func Serve(g *Gate, s Sockets) (*Server, error) {
 	v := &Server{gate: g, sockets: s, conns: map[Conn]struct{}{},
-		admission: newAdmission(&g.Limits, &g.Counters, s.Trusted)}
+		admission: newAdmission(g, s.Trusted, s.Strict)}
 	v.running, v.halt = context.WithCancel(context.Background())
 	if s.Certificate != nil {
 		v.tls = s.Certificate.config()
@@ -177,6 +178,7 @@ func (v *Server) introduce(p *port, c *net.TCPConn, proxy netip.AddrPort) {
 	if waiting > int64(g.Limits.Handshakes) {
 		g.Counters.Handshakes.Add(-1)
 		g.Counters.Shut.Add(1)
+		g.Counters.ShutHandshakes.Add(1)
 		c.Close()
 		return
 	}
@@ -231,7 +233,7 @@ func (v *Server) enroll(p *port, c *net.TCPConn, from netip.AddrPort) {
 	k := &connection{server: v, line: line{framing: p.framing(v)}, from: from.Addr(), remote: from.String()}
 	if err := v.loops.take(c, k); err != nil {
 		v.gate.Log.Warn("connection not taken", "remote", k.remote, "error", err)
-		v.admission.release(from.Addr())
+		v.admission.release(from.Addr(), fair, time.Now())
 	}
 }
 
@@ -241,8 +243,8 @@ func (v *Server) add(k Conn) {
 	v.conns[k] = struct{}{}
 }
 
-func (v *Server) remove(k Conn, from netip.Addr) {
-	v.admission.release(from)
+func (v *Server) remove(k Conn, from netip.Addr, c conduct) {
+	v.admission.release(from, c, time.Now())
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.conns, k)

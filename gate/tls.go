@@ -210,7 +210,7 @@ func (k *secured) close() {
 	}
 	k.mu.Unlock()
 	k.line.session.Lost()
-	k.server.remove(k, k.from)
+	k.server.remove(k, k.from, k.line.conduct())
 }
 
 // survive is deferred: a panic costs this connection only.

@@ -63,6 +63,7 @@ func (w *webSocket) handshake(b []byte) (done int, err error) {
 	end += len(endOfHeader)
 	var out bytes.Buffer
 	var host, origin string
+	var strange bool // a page may not connect
 	_, err = ws.Upgrader{
 		OnRequest: func(uri []byte) error {
 			if path, _, _ := strings.Cut(string(uri), "?"); path != "/" {
@@ -79,7 +80,7 @@ func (w *webSocket) handshake(b []byte) (done int, err error) {
 			return nil
 		},
 		OnBeforeUpgrade: func() (ws.HandshakeHeader, error) {
-			if !w.welcomes(origin, host) {
+			if strange = !w.welcomes(origin, host); strange {
 				return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusForbidden),
 					ws.RejectionReason("pages of "+origin+" may not connect"))
 			}
@@ -91,7 +92,10 @@ func (w *webSocket) handshake(b []byte) (done int, err error) {
 	} else {
 		w.own = out.Bytes()
 	}
-	if err != nil {
+	switch {
+	case strange:
+		return end, errOrigin
+	case err != nil:
 		return end, errHandshake
 	}
 	w.open = true

@@ -87,6 +87,7 @@ type NodeConfig struct {
 type GateConfig struct {
 	gate.Limits
 	Trusted []string // networks without limits per address
+	Strict  []string // networks with them, whatever else they are
 	Origins []string // web origins that may open a WebSocket
 }
 

@@ -351,6 +351,11 @@ func (r *reading) checkLimits() {
 			g.Rate).
 			advise("make it at least as large")
 	}
+	if g.BanMax < g.Ban {
+		r.wrong(r.value("gate.ban_max"), "gate.ban_max, %s, is shorter than gate.ban, %s", brief(g.BanMax),
+			brief(g.Ban)).
+			advise("make it at least as long")
+	}
 	if a := r.config.Actors; a.MailboxWarn > a.Mailbox {
 		r.wrong(r.value("actors.mailbox"), "actors.mailbox_warn, %d, is more than actors.mailbox, %d",
 			a.MailboxWarn, a.Mailbox).

@@ -219,6 +219,30 @@ func TestEveryKeyHasASentenceADefaultInBoundsAndAPlace(t *testing.T) {
 	}
 }
 
+func TestEveryLimitOfTheGateHasAKey(t *testing.T) {
+	t.Parallel()
+	c, n := new(Config), new(NodeConfig)
+	named := map[any]bool{}
+	for _, k := range keys {
+		switch field := k.field(c, n).(type) {
+		case sizeField[int]:
+			named[field.field] = true
+		default:
+			named[field] = true
+		}
+	}
+	gates := reflect.ValueOf(&c.Gate).Elem()
+	limits := gates.FieldByName("Limits")
+	for _, of := range []reflect.Value{limits, gates} {
+		for i := range of.NumField() {
+			name, field := of.Type().Field(i).Name, of.Field(i)
+			if name != "Limits" && !named[field.Addr().Interface()] {
+				t.Errorf("%s has no key in [gate]", name)
+			}
+		}
+	}
+}
+
 func TestAWrittenConfigurationReadsBackAsTheSame(t *testing.T) {
 	t.Parallel()
 	c, err := Load("../../runtime.toml", nil)

@@ -238,21 +238,34 @@ func (p *process) startGate(context.Context) (err error) {
 	if p.node.Gate == nil {
 		return nil
 	}
-	var trusted []netip.Prefix
-	for _, text := range p.config.Gate.Trusted {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return fmt.Errorf("gate.trusted: %w", err)
-		}
-		trusted = append(trusted, network)
+	trusted, err := prefixes("gate.trusted", p.config.Gate.Trusted)
+	if err != nil {
+		return err
+	}
+	strict, err := prefixes("gate.strict", p.config.Gate.Strict)
+	if err != nil {
+		return err
 	}
 	p.sockets, err = gate.Serve(p.node.Gate, gate.Sockets{Listeners: p.self.doors(),
-		Origins: p.config.Gate.Origins, Trusted: trusted})
+		Origins: p.config.Gate.Origins, Trusted: trusted, Strict: strict})
 	if err != nil {
 		return err
 	}
 	p.ending(p.sockets.Stop)
 	return nil
+}
+
+// prefixes reads the networks of a key.
+func prefixes(key string, texts []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		all = append(all, network)
+	}
+	return all, nil
 }
 
 func (p *process) startHTTP(context.Context) error {

@@ -121,6 +121,13 @@ func (n *Node) reportGate(r *admin.Report) {
 		"dropped_total": int64(c.Dropped.Load()), "late_total": int64(c.Late.Load()),
 		"retried_total": int64(c.Retried.Load()), "overtaken_total": int64(c.Overtaken.Load()),
 		"gone_total": int64(c.Gone.Load()), "refused_total": int64(c.Refused.Load()),
+		"malformed_total": int64(c.Malformed.Load()), "forbidden_total": int64(c.Forbidden.Load()),
+		"oversized_total": int64(c.Oversized.Load()), "bind_refused_total": int64(c.BindRefused.Load()),
+		"addresses": c.Addresses.Load(), "bans_total": int64(c.Bans.Load()),
+		"shut_connections_total": int64(c.ShutConnections.Load()),
+		"shut_handshakes_total":  int64(c.ShutHandshakes.Load()),
+		"shut_open_total":        int64(c.ShutOpen.Load()), "shut_new_total": int64(c.ShutNew.Load()),
+		"shut_banned_total": int64(c.ShutBanned.Load()),
 	}
 	r.Answers, r.Closes = map[string]uint64{}, map[string]uint64{}
 	for code, count := range c.Errors() {
