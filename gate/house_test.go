@@ -30,7 +30,7 @@ import (
 const anyPort = "127.0.0.1:0"
 
 // patient is how long a test waits for what must happen.
-const patient = 10 * time.Second
+const patient = 30 * time.Second
 
 type realClock struct{}
 
@@ -301,7 +301,7 @@ func lastWords(t *testing.T, p *client.Pipe) (last wire.Close) {
 }
 
 // until polls.
-func until(t *testing.T, what string, done func() bool) {
+func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patient); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
