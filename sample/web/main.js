@@ -2,7 +2,7 @@
 
 import { Client } from "./firefly.js";
 import { Input } from "./input.js";
-import { N } from "./number.js";
+import * as message from "./message.js";
 import { Panel } from "./panel.js";
 import { Scene } from "./scene.js";
 import { Sound } from "./sound.js";
@@ -11,7 +11,8 @@ import { World } from "./world.js";
 const FLY_EVERY = 83;      // ms between two positions that we send: about 12 a second
 const REST_EVERY = 2000;   // ms between two when we do not move
 const LOOK_EVERY = 3000;   // ms between two looks at an open shop or leaderboard
-const VEIL_AFTER = 500;    // ms without a connection before it is worth a word
+const VEIL_AFTER = 10_000; // ms without a connection before it is worth a word: until then nobody notices
+const ASK_WITHIN = 2000;   // ms that the page's server has to name the gate
 
 const world = new World();
 const panel = new Panel();
@@ -43,55 +44,57 @@ function names() {
 
 // --- the connection
 
-async function gateAddress() {
-  const play = await (await fetch("play.json", { cache: "no-store" })).json();
-  return play.ws;
+let address = ""; // of the gate
+
+// gate asks where the gate is: it may come back elsewhere. While nobody answers it is where it was.
+async function gate() {
+  try {
+    const asked = await fetch("play.json", { cache: "no-store", signal: AbortSignal.timeout(ASK_WITHIN) });
+    address = (await asked.json()).ws;
+  } catch (error) {
+    if (address === "") throw error;
+  }
+  return address;
 }
 
-async function start(name) {
+function start(name) {
   sound.wake();
   panel.busy(true);
   client?.close();
-  let address;
-  try {
-    address = await gateAddress();
-  } catch {
-    panel.door("The meadow is asleep. Try again in a moment.");
-    return;
-  }
-  client = new Client(address, { name: "meadow/1.0" });
-  handlers(client);
   let entered = false;
-  client.onopen = async () => {
-    const wish = /^#([0-2],[0-2])$/.exec(location.hash)?.[1]; // a link into a friend's room
-    world.begin(name);
-    panel.purse(world.gold);
-    const me = await client.request(N.LOGIN, { name, secret: secretOf(name), wish });
-    panel.enter(me.name);
-    if (entered) panel.note("the night goes on");
-    entered = true;
-  };
-  client.onstate = (state, why) => connection(state, why, entered);
-  client.onerror = (refusal) => console.warn("meadow:", refusal.code, refusal.message);
-  client.connect();
+  client = new Client(gate, {
+    client: "meadow/1.0",
+    async login(door) {
+      const wish = /^#([0-2],[0-2])$/.exec(location.hash)?.[1]; // a link into a friend's room
+      world.begin(name);
+      panel.purse(world.gold);
+      const me = await door.call(message.Login, { name, secret: secretOf(name), wish });
+      panel.enter(me.name);
+      if (entered) panel.note("the night goes on");
+      entered = true;
+    },
+    onState: connection,
+    onStray: (refusal) => console.warn("meadow:", refusal.code, refusal.message),
+  });
+  handlers(client);
+  client.open();
 }
 
-let lost = 0; // the timer that draws the veil
-function connection(state, why, entered) {
-  clearTimeout(lost);
-  if (state === "open") {
+let veil = 0; // the timer that draws it; 0: nothing is amiss
+function connection(state) {
+  if (state.name === "away") {
+    veil ||= setTimeout(() => panel.veil(true), VEIL_AFTER);
+    return;
+  }
+  clearTimeout(veil);
+  veil = 0;
+  if (state.name === "online") {
     panel.veil(false);
     panel.busy(false);
-  } else if (state === "closed" && why.code !== "CLOSED") {
-    if (why.code === "TAKEN_OVER") {
-      panel.veil(true, "You are flying in another window.", "", true);
-    } else panel.door(sentence(why));
-  } else if (state === "waiting" || state === "connecting") {
-    const c = client; // the gate may come back elsewhere
-    if (state === "waiting") gateAddress().then((url) => { c.url = url; }, () => {});
-    if (entered) lost = setTimeout(() => panel.veil(true), VEIL_AFTER);
-    else if (state === "waiting") panel.door("The meadow does not answer yet; trying again…");
-  }
+    if (state.resumed) world.returned();
+  } else if (state.name === "connecting") panel.door("The meadow does not answer yet; trying again…");
+  else if (state.why.code === "TAKEN_OVER") panel.veil(true, "You are flying in another window.", "", true);
+  else if (state.why.code !== "CLOSED") panel.door(sentence(state.why));
 }
 
 function sentence(why) {
@@ -105,21 +108,21 @@ function sentence(why) {
 }
 
 function handlers(c) {
-  c.on(N.SNAPSHOT, (m) => world.snapshot(m));
-  c.on(N.MOVED, (m) => world.moved(m));
-  c.on(N.LEFT, (m) => world.left(m));
-  c.on(N.SPARKED, (m) => world.sparked(m));
-  c.on(N.COLLECTED, (m) => world.collected(m));
-  c.on(N.BALANCE, (m) => {
+  c.on(message.Snapshot, (m) => world.snapshot(m));
+  c.on(message.Moved, (m) => world.moved(m));
+  c.on(message.Left, (m) => world.left(m));
+  c.on(message.Sparked, (m) => world.sparked(m));
+  c.on(message.Collected, (m) => world.collected(m));
+  c.on(message.Balance, (m) => {
     world.gold = m.amount;
     panel.purse(m.amount);
   });
-  c.on(N.RECEIVED, (m) => {
+  c.on(message.Received, (m) => {
     panel.toast(m.back ? `${m.from} is not here to take your ${m.sparks} sparks: they are back.`
       : `${m.from} gave you ${m.sparks} sparks.`, Boolean(m.back));
     sound.bell();
   });
-  c.on(N.HEARD, (m) => {
+  c.on(message.Heard, (m) => {
     panel.heard(m.who, m.text);
     if (m.old) return; // said before we came
     scene.say(m.who, m.text);
@@ -127,9 +130,9 @@ function handlers(c) {
   });
 }
 
-async function ask(number, body) {
+async function ask(request, body) {
   try {
-    return await client.request(number, body);
+    return await client.call(request, body);
   } catch (refusal) {
     sound.sorry();
     panel.toast(refusal.code === "RATE_LIMITED" ? "Gently, gently…" : sorry(refusal), true);
@@ -140,8 +143,9 @@ async function ask(number, body) {
 function sorry(refusal) {
   switch (refusal.code) {
     case "WALLET_POOR": return "Not enough sparks yet. The night is long.";
-    case "DISCONNECTED": case "LOST": return "Not connected just now.";
-    case "UNAVAILABLE": case "RESTARTED": case "DEADLINE": return "The meadow did not answer; please try again.";
+    case "NOT_SENT": case "QUEUE_FULL": return "Not connected just now.";
+    case "UNAVAILABLE": case "RESTARTED": case "DEADLINE": case "OUTCOME_UNKNOWN":
+      return "The meadow did not answer; please try again.";
   }
   return refusal.message;
 }
@@ -164,12 +168,12 @@ panel.want = {
   start,
   async say(text) {
     const gift = /^\/give (\S+) (\d+)$/.exec(text);
-    if (!gift) return ask(N.SAY, { text });
-    const got = await ask(N.GIVE, { to: gift[1], sparks: Number(gift[2]) });
+    if (!gift) return ask(message.Say, { text });
+    const got = await ask(message.Give, { to: gift[1], sparks: Number(gift[2]) });
     if (got) panel.toast(`${got.sparks} sparks are on their way to ${got.to}.`);
   },
   async buy(item) {
-    const got = await ask(N.BUY, { item });
+    const got = await ask(message.Buy, { item });
     if (!got) return;
     sound.bell();
     panel.lit(got.light);
@@ -178,11 +182,11 @@ panel.want = {
     panel.want.shop();
   },
   async shop() {
-    const m = await ask(N.BROWSE, {});
+    const m = await ask(message.Browse, {});
     if (m) panel.wares(m.wares);
   },
   async board() {
-    const m = await ask(N.TOP, {});
+    const m = await ask(message.Top, {});
     if (m) panel.leaders(m);
   },
   mute() {
@@ -206,20 +210,24 @@ function frame(now) {
 }
 
 function move(now, dt) {
-  const open = client?.state === "open";
-  const steer = world.me && open ? input.steer(world.me) : { x: 0, y: 0 };
+  const online = client?.online;
+  const steer = world.me && (online || veil) ? input.steer(world.me) : { x: 0, y: 0 };
   world.step(dt, now, steer);
   if (input.used) panel.flown();
   const me = world.me;
-  if (!me || !open || !world.trusting) return;
+  if (!me || !online || !world.trusting) return;
   const still = Math.hypot(me.x - sentX, me.y - sentY) < 0.5;
   if (now - sentAt < (still ? REST_EVERY : FLY_EVERY)) return;
-  if (!client.send(N.FLY, { x: Math.round(me.x * 10) / 10, y: Math.round(me.y * 10) / 10 })) return;
+  try {
+    client.send(message.Fly, { x: Math.round(me.x * 10) / 10, y: Math.round(me.y * 10) / 10 });
+  } catch {
+    return; // too much waits already: the next one will do
+  }
   [sentAt, sentX, sentY] = [now, me.x, me.y];
 }
 
 setInterval(() => {
-  if (client?.state !== "open" || document.visibilityState !== "visible") return;
+  if (!client?.online || document.visibilityState !== "visible") return;
   for (const id of ["shop", "board"]) if (panel.open(id)) panel.want[id]();
 }, LOOK_EVERY);
 
@@ -234,7 +242,7 @@ window.meadow = {
   get state() {
     const { me } = world;
     return { name: world.name, sparks: world.gold, x: me?.x ?? 0, y: me?.y ?? 0, room: world.room,
-      light: me?.light ?? 0, others: world.others(), connected: client?.state === "open" && !!me,
+      light: me?.light ?? 0, others: world.others(), connected: Boolean(client?.online && me), line: client?.state,
       visible: [...world.sparks.values()].map(({ id, x, y, worth }) => ({ id, x, y, worth })) };
   },
 };

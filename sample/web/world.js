@@ -13,6 +13,7 @@ export const PLACES = [
 const SPEED = 430;       // units/s; the server allows a little more
 const DELAY = 170;       // ms that others are shown late, so that there is always a next position to fly to
 const STRAY = 240;       // units between what we think and what the server says, before we believe the server
+const LENIENT = 4000;    // ms after a return in which we do not: it has not yet seen all of our way
 const TRAIL = 26;
 const HUES = [50, 68, 88, 140, 168, 190, 208, 262, 292, 326, 16, 36];
 
@@ -45,6 +46,7 @@ export class World {
     this.bodies = new Map();   // by name, ourselves too
     this.sparks = new Map();   // by id
     this.gold = 0;
+    this.lenient = 0;          // until then we believe ourselves
     this.onroom = () => {};
     this.onlight = () => {};   // our own
     this.onspark = () => {};   // (spark, collector body or undefined, is it ours)
@@ -61,6 +63,9 @@ export class World {
     this.room = "";
     this.trusting = false;
   }
+
+  // returned says that the server hears us again: what we flew meanwhile it learns now.
+  returned() { this.lenient = performance.now() + LENIENT; }
 
   snapshot(m) {
     const now = performance.now(), here = new Set();
@@ -136,7 +141,7 @@ export class World {
       if (b.path.length > 12) b.path.shift();
       return;
     }
-    if (Math.hypot(b.x - m.x, b.y - m.y) > STRAY) this.#place(b, m);
+    if (now > this.lenient && Math.hypot(b.x - m.x, b.y - m.y) > STRAY) this.#place(b, m);
   }
 
   #place(b, m) {
