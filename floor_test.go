@@ -22,6 +22,7 @@ var floors = map[string][]string{
 	"actors":              {"actors/wire"},
 	"gate":                {"actors", "actors/wire"},
 	"gate/client":         {"actors", "actors/wire"},
+	"gate/client/ts":      {},
 	"persist":             {"actors", "actors/wire"},
 	"persist/mariadbtest": {"cluster/freeport"},
 	"cluster/etcdtest":    {"cluster/freeport"},

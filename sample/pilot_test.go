@@ -37,6 +37,7 @@ type pilot struct {
 	room    string
 	purse   int64
 	heard   []string
+	left    []string      // who left the room
 	counts  client.Counts // of connections that have ended
 	goal    scene.Spot
 	journal journal
@@ -125,6 +126,7 @@ func (p *pilot) push(msg any) {
 		}
 	case *Left:
 		delete(p.seen, m.Who)
+		p.left = append(p.left, m.Who)
 	case *Sparked:
 		p.sparks[m.ID] = m.Spark
 	case *Collected:
