@@ -11,7 +11,7 @@ import (
 
 // alarm arms the timer for a moment, unless it goes off before it anyway.
 func (s *Session) alarm(at time.Time) {
-	if s.phase == ended || !s.due.IsZero() && !at.Before(s.due) {
+	if s.ended || !s.due.IsZero() && !at.Before(s.due) {
 		return
 	}
 	if s.stopTimer != nil {
@@ -27,32 +27,27 @@ func (s *Session) tick() {
 	s.mu.Lock()
 	defer s.leave()
 	s.due = time.Time{}
-	switch s.phase {
-	case opening:
-		if !now.Before(s.helloBy) {
-			s.end(wire.CloseHelloTimeout, "no Hello within "+s.gate.Limits.Hello.String(), false)
-		} else {
-			s.alarm(s.helloBy)
-		}
-	case playing:
-		s.expire(now)
-		s.proceedAll(now)
+	if s.ended {
+		return
+	}
+	s.expire(now)
+	s.proceedAll(now)
+	if s.at == nil {
+		s.expireAway(now)
+	} else if !s.plain {
 		s.heartbeat(now)
-		for _, r := range s.requests {
-			s.alarm(r.deadline)
-		}
+	}
+	for _, r := range s.requests {
+		s.alarm(r.deadline)
 	}
 }
 
 // heartbeat pings a silent client, and gives up one that stays silent.
 func (s *Session) heartbeat(now time.Time) {
-	if s.phase != playing {
-		return
-	}
 	l := &s.gate.Limits
 	if dead := s.heard.Add(l.Dead); !now.Before(dead) {
-		s.finish(Silent)
-		s.todo.cut = true
+		s.hangUp(Silent)
+		s.away(Silent)
 		return
 	}
 	last := s.heard

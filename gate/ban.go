@@ -48,14 +48,22 @@ func (l *line) conduct() conduct {
 	if l.excused {
 		return fair
 	}
-	return l.session.conduct()
+	return l.visit.conduct()
 }
 
-// conduct is how the session's client has behaved until its end.
-func (s *Session) conduct() conduct {
+// conduct is how the visit's client has behaved until its end.
+func (v *Visit) conduct() conduct {
+	v.mu.Lock()
+	last, s := v.last, v.session
+	v.mu.Unlock()
+	return conductOf(last, s != nil, s != nil && s.loggedIn(), v.gate.Clock.Now().Sub(v.since))
+}
+
+// loggedIn reports whether the session's client plays somebody, or did until its end.
+func (s *Session) loggedIn() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return conductOf(s.out.last, !s.ref.IsZero(), !s.who.IsZero(), s.gate.Clock.Now().Sub(s.opened))
+	return !s.who.IsZero()
 }
 
 // A standing is what an address has to its name. The zero standing is that of one never seen.

@@ -131,7 +131,7 @@ func (s *Session) kick(o *actors.KickOrder) {
 	s.gate.overtaken(o.Number)
 	for _, n := range wire.CloseNumbers() {
 		if o.Code == codeOf(n) {
-			s.end(n, o.Text, false)
+			s.end(n, o.Text)
 			return
 		}
 	}
@@ -139,7 +139,7 @@ func (s *Session) kick(o *actors.KickOrder) {
 	if o.Text != "" {
 		text += ": " + o.Text
 	}
-	s.end(wire.CloseKicked, text, false)
+	s.end(wire.CloseKicked, text)
 }
 
 func (s *Session) bound(b binding) *actors.Bound {

@@ -123,7 +123,7 @@ func TestASecondLoginTakesOver(t *testing.T) {
 	second.order(&actors.BindOrder{To: player.Ref("ann"), Login: true})
 	first.closedWith(wire.CloseTakenOver)
 	d.tells("bound to player/ann who player ears false", "unbound from player/ann TAKEN_OVER")
-	first.session.Lost()
+	first.visit.Leave()
 	third := d.plays("ann") // the first one's end did not hide the second
 	second.closedWith(wire.CloseTakenOver)
 	if third.last != nil {

@@ -15,6 +15,7 @@ type Counters struct {
 	Handshakes  atomic.Int64 // of them, those without a session yet
 	Sessions    atomic.Int64 // welcomed and not ended
 	Addresses   atomic.Int64 // that are remembered, exempt ones left out
+	Away        atomic.Int64 // of them, those whose client is away
 
 	Accepted  atomic.Uint64 // connections
 	Shut      atomic.Uint64 // connections over a limit, closed unread; by limit:
@@ -25,6 +26,10 @@ type Counters struct {
 
 	ShutConnections, ShutHandshakes atomic.Uint64 // over the bounds of all
 	ShutOpen, ShutNew, ShutBanned   atomic.Uint64 // over those of their address
+
+	Resumed   atomic.Uint64 // clients that came back to their session
+	Unresumed atomic.Uint64 // clients that wanted to, and began another
+	Missed    atomic.Uint64 // sessions that ended because too much waited for a client that was away
 
 	FramesIn, FramesOut atomic.Uint64
 	BytesIn, BytesOut   atomic.Uint64 // frames' headers and bodies, not WebSocket's own
@@ -45,16 +50,17 @@ type Counters struct {
 
 // answers are the codes with which a gate itself answers clients.
 var answers = [...]actors.Code{actors.UnknownNumber, actors.NotBound, actors.BadSeq,
-	actors.DeadlinePassed, actors.Overloaded, actors.RateLimited, actors.TooBig, actors.Internal}
+	actors.DeadlinePassed, actors.Overloaded, actors.RateLimited, actors.TooBig, actors.Internal, actors.BadBody}
 
 // closings are the reasons for which a session ends.
 var closings = [...]actors.Code{"RESTARTING", "SLOW_CLIENT", "RATE_LIMITED", "BAD_FRAME",
-	"HELLO_TIMEOUT", "VERSION", "UNAUTHENTICATED", "TAKEN_OVER", "KICKED", Disconnected, Silent}
+	"HELLO_TIMEOUT", "VERSION", "UNAUTHENTICATED", "TAKEN_OVER", "KICKED", Disconnected, Silent, Replaced}
 
-// Ends of sessions that no Close frame tells.
+// Ends of connections that no Close frame tells.
 const (
 	Disconnected actors.Code = "DISCONNECTED" // the client went away
 	Silent       actors.Code = "SILENT"       // nothing was heard of it for Limits.Dead
+	Replaced     actors.Code = "REPLACED"     // the client is here by another connection
 )
 
 func (c *Counters) answered(code actors.Code) {

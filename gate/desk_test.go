@@ -197,6 +197,13 @@ type desk struct {
 	cluster *cluster
 	clock   *clock
 	offload *inline
+	drawn   uint64
+}
+
+// draw is luck that a test can foresee.
+func (d *desk) draw() uint64 {
+	d.drawn++
+	return d.drawn
 }
 
 func newDesk(t *testing.T, change func(*gate.Options)) *desk {
@@ -204,7 +211,7 @@ func newDesk(t *testing.T, change func(*gate.Options)) *desk {
 	d := &desk{t: t, cluster: newCluster(), offload: new(inline),
 		clock: &clock{now: time.UnixMilli(1_700_000_000_000)}}
 	o := gate.Options{Node: "gate-1", Incarnation: 7, Catalogue: messages, Backend: d.cluster,
-		Clock: d.clock, Scheduler: d.offload, Limits: gate.DefaultLimits()}
+		Clock: d.clock, Scheduler: d.offload, Limits: gate.DefaultLimits(), Draw: d.draw}
 	if change != nil {
 		change(&o)
 	}
@@ -218,20 +225,20 @@ func newDesk(t *testing.T, change func(*gate.Options)) *desk {
 
 // A guest is a client on the desk: a Conn that keeps what it is given.
 type guest struct {
-	d       *desk
-	session *gate.Session
-	ref     actors.Ref
-	wakes   int
-	cut     bool
-	last    *wire.Close
+	d     *desk
+	visit *gate.Visit
+	ref   actors.Ref
+	wakes int
+	cut   bool
+	last  *wire.Close
 }
 
 func (g *guest) Wake() { g.wakes++ }
-func (g *guest) Cut()  { g.cut = true; g.session.Lost() }
+func (g *guest) Cut()  { g.cut = true; g.visit.Lost() }
 
 func (d *desk) connect() *guest {
 	g := &guest{d: d}
-	g.session = d.gate.Open(g, "10.0.0.1:1")
+	g.visit = d.gate.Open(g, "10.0.0.1:1")
 	return g
 }
 
@@ -267,11 +274,11 @@ func (g *guest) send(number, seq uint32, body any) {
 	if err != nil {
 		g.d.t.Fatal(err)
 	}
-	g.session.Receive(wire.AppendFrame(nil, 0, number, seq, b))
+	g.visit.Receive(wire.AppendFrame(nil, 0, number, seq, b))
 }
 
 func (g *guest) order(msg any) {
-	g.session.Deliver(actors.RuntimeMessage(door.Ref("1"), g.ref, msg))
+	g.visit.Session().Deliver(actors.RuntimeMessage(door.Ref("1"), g.ref, msg))
 }
 
 type frame struct {
@@ -290,7 +297,7 @@ func (f frame) code() string {
 // frames reads what waits for the client.
 func (g *guest) frames() []frame {
 	g.d.t.Helper()
-	raw, last := g.session.Take(nil, 1<<30)
+	raw, last := g.visit.Take(nil, 1<<30)
 	g.last = last
 	var all []frame
 	for _, b := range raw {

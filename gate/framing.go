@@ -22,10 +22,11 @@ type framing interface {
 	farewell(b []byte, c *wire.Close) []byte
 }
 
-// A taker is what a framing has to do with a session.
+// A taker is what a framing has to do with a visit.
 type taker interface {
 	Receive(frame []byte)
 	Touch()
+	Leave()
 }
 
 // Ends of a connection whose client knows why: it has said so itself, or the framing's reply tells

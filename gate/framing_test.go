@@ -11,14 +11,16 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// catcher is a session's part.
+// catcher is a visit's part.
 type catcher struct {
 	frames  [][]byte
 	touches int
+	left    bool
 }
 
 func (c *catcher) Receive(frame []byte) { c.frames = append(c.frames, bytes.Clone(frame)) }
 func (c *catcher) Touch()               { c.touches++ }
+func (c *catcher) Leave()               { c.left = true }
 
 // feed gives b to a framing as a connection does: in pieces of the sizes given, keeping what is
 // left, and returns what came out.

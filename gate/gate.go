@@ -7,10 +7,10 @@
 // which sends nonsense, too much, or does not read costs its own connection and nothing else; and
 // that memory is bounded, by Limits.
 //
-// It never decodes a body of the game's, and knows no entity's state. A session does not outlive
-// its connection yet, nor its gate.
+// It never decodes a body of the game's, and knows no entity's state. A session outlives its
+// connections, if its client comes back in time, but not its gate.
 //
-// Sessions know sockets only as a Conn, and time only as a Clock: Gate runs as well in one
+// Visits know sockets only as a Conn, and time only as a Clock: Gate runs as well in one
 // goroutine with virtual time. Server, in gnet.go, puts real sockets before it.
 package gate
 
@@ -19,6 +19,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ type Options struct {
 	Clock       actors.Clock
 	Scheduler   actors.Scheduler
 	Limits      Limits
+	Draw        func() uint64 // luck for tokens; no stranger may be able to guess it
 	Log         *slog.Logger
 
 	// Authenticate says whom a ticket in Hello stands for. It may block; it runs offloaded and
@@ -65,10 +67,12 @@ type Gate struct {
 	fanned atomic.Pointer[fanned] // the newest fan-out
 	warned sync.Map               // numbers of pushes that no client may get
 
-	mu       sync.Mutex // never held while a session's is taken
-	open     map[*Session]struct{}
-	sessions map[actors.Ref]*Session
-	logins   map[actors.Ref]*Session
+	mu        sync.Mutex          // never held while a session's is taken
+	strangers map[*Visit]struct{} // without a session yet
+	sessions  map[actors.Ref]*Session
+	logins    map[actors.Ref]*Session
+	graves    map[actors.Ref]grave
+	dead      []actors.Ref // of graves, oldest first
 }
 
 // New makes a gate without sockets. The error names every limit that cannot work.
@@ -82,27 +86,8 @@ func New(o Options) (*Gate, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{Options: o, open: map[*Session]struct{}{}, sessions: map[actors.Ref]*Session{},
-		logins: map[actors.Ref]*Session{}}, nil
-}
-
-// Open begins a session over a connection that was just accepted. The caller then hands every
-// frame to Receive, and calls Lost when the connection has ended.
-func (g *Gate) Open(c Conn, remote string) *Session {
-	now := g.Clock.Now()
-	s := &Session{gate: g, conn: c, remote: remote, serial: g.serial.Add(1),
-		opened: now, heard: now, requests: map[uint32]*request{}}
-	g.mu.Lock()
-	g.open[s] = struct{}{}
-	g.mu.Unlock()
-	g.Counters.Accepted.Add(1)
-	g.Counters.Connections.Add(1)
-	g.Counters.Handshakes.Add(1)
-	s.mu.Lock()
-	s.helloBy = now.Add(g.Limits.Hello)
-	s.alarm(s.helloBy)
-	s.leave()
-	return s
+	return &Gate{Options: o, strangers: map[*Visit]struct{}{}, sessions: map[actors.Ref]*Session{},
+		logins: map[actors.Ref]*Session{}, graves: map[actors.Ref]grave{}}, nil
 }
 
 // Announce says Bound again for every session bound to an entity that covers accepts: those of the
@@ -136,6 +121,12 @@ func (g *Gate) Kick(session actors.Ref, code actors.Code, text string) bool {
 
 // Close ends every session and connection with this number.
 func (g *Gate) Close(n wire.CloseNumber, text string) {
+	g.mu.Lock()
+	strangers := slices.Collect(maps.Keys(g.strangers))
+	g.mu.Unlock()
+	for _, v := range strangers {
+		v.Close(n, text)
+	}
 	for _, s := range g.list() {
 		s.Close(n, text)
 	}
@@ -147,9 +138,10 @@ type SessionReport struct {
 	Client       string // as it called itself in Hello
 	Remote       string
 	Since        time.Time
-	In, Out      uint64 // counted frames
-	Requests     int    // open
-	Waiting      int    // frames in its outbox
+	Away         time.Time // since when its client is away; zero if it is here
+	In, Out      uint64    // counted frames
+	Requests     int       // open
+	Waiting      int       // frames in its outbox
 	Bound        []actors.Ref
 }
 
@@ -167,11 +159,11 @@ func (g *Gate) Sessions(limit int) []SessionReport {
 	return all
 }
 
-// list returns the open connections in the order in which they came.
+// list returns the sessions in the order in which they began.
 func (g *Gate) list() []*Session {
 	g.mu.Lock()
-	all := make([]*Session, 0, len(g.open))
-	for s := range g.open {
+	all := make([]*Session, 0, len(g.sessions))
+	for _, s := range g.sessions {
 		all = append(all, s)
 	}
 	g.mu.Unlock()
@@ -217,7 +209,6 @@ func (g *Gate) release(who actors.Ref, s *Session) {
 func (g *Gate) forget(s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.open, s)
 	delete(g.sessions, s.ref)
 	if g.logins[s.who] == s {
 		delete(g.logins, s.who)

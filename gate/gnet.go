@@ -39,7 +39,7 @@ func startLoops(log *slog.Logger) (*loops, error) {
 // begun.
 func (l *loops) take(c net.Conn, k *connection) error {
 	_, err := l.engine.EnrollContext(c, k)
-	if err == nil && k.session == nil {
+	if err == nil && k.visit == nil {
 		err = errors.New("gate: the event loop has not opened it")
 	}
 	return err
@@ -103,7 +103,7 @@ func (*handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	k.gnet = c
 	k.mu.Unlock()
 	k.server.add(k)
-	k.session = k.server.gate.Open(k, k.remote)
+	k.visit = k.server.gate.Open(k, k.remote)
 	return nil, gnet.None
 }
 
@@ -116,7 +116,7 @@ func (*handler) OnClose(c gnet.Conn, _ error) gnet.Action {
 	if k.timer != nil {
 		k.timer.Stop()
 	}
-	k.session.Lost()
+	k.visit.Lost()
 	k.server.remove(k, k.from, k.conduct())
 	return gnet.None
 }
@@ -160,7 +160,7 @@ func (k *connection) write(c gnet.Conn) gnet.Action {
 
 // wait looks again later, if anything waits for a socket that is full.
 func (k *connection) wait() gnet.Action {
-	waiting, ended := k.session.Full()
+	waiting, ended := k.visit.Full()
 	if ended || k.hungUp {
 		if k.givenUp() {
 			return gnet.Close

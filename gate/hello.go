@@ -5,102 +5,133 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// This file is how a connection becomes a session: Hello, perhaps a ticket, Welcome.
+// This file is how a visit gets its session: Hello, perhaps a ticket, Welcome.
 
-// hello reads the client's first frame.
-func (s *Session) hello(h wire.Header, body []byte) {
+// hello reads the client's first frame, and returns what is to be done about it without the lock.
+func (v *Visit) hello(seq uint32, body []byte) func() {
 	var m wire.Hello
 	if err := json.Unmarshal(body, &m); err != nil {
-		s.end(wire.CloseBadFrame, "Hello is not readable: "+err.Error(), false)
-		return
+		v.dismiss(nil, wire.CloseBadFrame, "Hello is not readable: "+err.Error())
+		return nil
 	}
 	if m.Version != wire.Version {
-		s.end(wire.CloseVersion, fmt.Sprintf("this gate speaks version %d", wire.Version), false)
-		return
+		v.dismiss(nil, wire.CloseVersion, fmt.Sprintf("this gate speaks version %d", wire.Version))
+		return nil
 	}
+	v.phase = checking
+	v.stopTimer()
+	return func() { v.ask(&m, seq) }
+}
+
+// ask gives the client the session that it wants back, or a new one.
+func (v *Visit) ask(m *wire.Hello, seq uint32) {
 	codec, err := wire.ParseCodec(m.Codec)
 	if err != nil {
 		codec = wire.JSON // Welcome says what was granted
 	}
-	s.codec, s.client = codec, m.Client
+	s := &Session{codec: codec, client: m.Client}
+	w := &welcome{seq: seq}
+	if m.Resume != nil {
+		var done bool
+		if w.reason, done = v.resume(m.Resume, seq); done {
+			return
+		}
+	}
 	switch {
 	case m.Ticket == "":
-		s.welcome(h.Seq, m.Resume != nil)
-	case s.gate.Authenticate == nil:
-		s.end(wire.CloseUnauthenticated, "this game takes no tickets: log in by message", false)
+		v.begin(s, w, actors.Ref{})
+	case v.gate.Authenticate == nil:
+		v.dismissStranger(wire.CloseUnauthenticated, "this game takes no tickets: log in by message")
 	default:
-		s.phase = checking
-		s.todo.offload = func() { s.check(m.Ticket, h.Seq, m.Resume != nil) }
+		v.gate.Scheduler.Offload(func() { v.check(m.Ticket, s, w) })
 	}
 }
 
-// check asks the game about a ticket. It runs where blocking is allowed, without the lock.
-func (s *Session) check(ticket string, seq uint32, resume bool) {
+// check asks the game about a ticket. It runs where blocking is allowed.
+func (v *Visit) check(ticket string, s *Session, w *welcome) {
 	ctx, cancel := context.WithCancel(context.Background())
-	stop := s.gate.Clock.AfterFunc(s.gate.Limits.Authenticate, func() {
+	stop := v.gate.Clock.AfterFunc(v.gate.Limits.Authenticate, func() {
 		cancel()
-		s.Close(wire.CloseUnauthenticated, "checking the ticket took too long")
+		v.dismissStranger(wire.CloseUnauthenticated, "checking the ticket took too long")
 	})
-	who, err := s.gate.Authenticate(ctx, ticket)
+	who, err := v.gate.Authenticate(ctx, ticket)
 	stop()
 	cancel()
 	if err == nil {
 		err = who.Check()
 	}
-	s.mu.Lock()
-	defer s.leave()
-	if s.phase == checking {
-		if err != nil {
-			s.end(wire.CloseUnauthenticated, s.reason(err), false)
-		} else {
-			s.welcome(seq, resume)
-			s.bind(&actors.BindOrder{To: who, Login: true})
-			s.catchUp()
-		}
+	if err != nil {
+		v.dismissStranger(wire.CloseUnauthenticated, v.reason(err))
+		return
 	}
+	v.begin(s, w, who)
 }
 
 // reason is what a stranger may read of why a ticket was refused; the rest goes into the log.
-func (s *Session) reason(err error) string {
+func (v *Visit) reason(err error) string {
 	var refusal *actors.Refusal
 	var code actors.Code
 	if errors.As(err, &refusal) || errors.As(err, &code) {
 		return err.Error()
 	}
-	s.gate.Log.Warn("ticket refused", "remote", s.remote, "error", err)
+	v.gate.Log.Warn("ticket refused", "remote", v.remote, "error", err)
 	return "the ticket was refused"
 }
 
-// welcome makes the connection a session.
-func (s *Session) welcome(seq uint32, resume bool) {
-	l := &s.gate.Limits
-	s.phase = playing
-	s.gate.Counters.Handshakes.Add(-1)
-	s.gate.Counters.Sessions.Add(1)
-	s.ref = s.gate.name(s)
-	s.todo.attach = true
-	m := wire.Welcome{Session: s.ref.ID, Codec: s.codec.String(), FrameMax: l.FrameMax,
-		Heartbeat: int(l.Heartbeat.Seconds()), Time: s.gate.Clock.Now().UnixMilli()}
-	if resume {
-		m.Reason = "a session ends with its connection here"
-	}
-	s.say(wire.NumberWelcome, seq, m)
-	s.alarm(s.heard.Add(l.Heartbeat))
+// A welcome is the answer that Hello is owed.
+type welcome struct {
+	seq    uint32
+	reason string // why the session is not the one that was asked for
 }
 
-// catchUp takes the frames that came while the ticket was checked.
-func (s *Session) catchUp() {
-	held := s.held
-	s.held = nil
-	now := s.gate.Clock.Now()
+// begin makes s the visit's session, logged in as who if that is not zero. Without a welcome its
+// client is told nothing.
+func (v *Visit) begin(s *Session, w *welcome, who actors.Ref) {
+	g := v.gate
+	now := g.Clock.Now()
+	s.gate, s.serial, s.remote, s.opened, s.heard = g, v.serial, v.remote, now, now
+	s.requests = map[uint32]*request{}
+	s.mu.Lock()
+	defer s.leave()
+	held, ok := v.enter(s)
+	if !ok {
+		return
+	}
+	s.at, s.out.keeps = v, s.keeps()
+	s.ref = g.name(s)
+	s.todo.attach = true
+	g.Counters.Sessions.Add(1)
+	if w != nil {
+		s.say(wire.NumberWelcome, w.seq, s.welcome(now, w.reason))
+		s.alarm(now.Add(g.Limits.Heartbeat))
+	}
+	if !who.IsZero() {
+		s.bind(&actors.BindOrder{To: who, Login: true})
+	}
 	for _, frame := range held {
-		if s.phase == playing {
-			s.receive(now, frame)
+		if s.ended {
+			return
+		}
+		if h, body, _, err := wire.CutFrame(frame, g.Limits.FrameMax); err == nil {
+			s.dispatch(now, h, body)
 		}
 	}
+}
+
+// welcome is what the client is told of its session; a token to resume it by is new in each.
+func (s *Session) welcome(now time.Time, reason string) wire.Welcome {
+	l := &s.gate.Limits
+	m := wire.Welcome{Session: s.ref.ID, Codec: s.codec.String(), FrameMax: l.FrameMax,
+		Heartbeat: int(l.Heartbeat.Seconds()), Time: now.UnixMilli(), Received: s.received, Reason: reason}
+	if s.keeps() {
+		s.token = s.gate.newToken()
+		m.Token = s.token.String()
+	}
+	return m
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,7 @@ func newHouse(t *testing.T, change func(*gate.Options), sockets ...func(*gate.So
 	h.cluster.then = h.game
 	o := gate.Options{Node: "gate-1", Incarnation: uint64(time.Now().UnixNano()),
 		Catalogue: messages, Backend: h.cluster, Clock: realClock{}, Scheduler: &h.workers,
-		Limits: gate.DefaultLimits(), Log: slog.New(slog.NewTextHandler(&h.log, nil))}
+		Limits: gate.DefaultLimits(), Draw: rand.Uint64, Log: slog.New(slog.NewTextHandler(&h.log, nil))}
 	o.Limits.Rate, o.Limits.Burst = 1_000_000, 1_000_000 // its own test lowers it
 	if change != nil {
 		change(&o)

@@ -60,8 +60,8 @@ func TestARequestIsSentAgainBeforeTheSessionsLaterOnesToThatEntity(t *testing.T)
 	g.send(114, 1, pay{})
 	g.send(110, 2, say{})
 	asked := d.cluster.take()
-	g.session.Deliver(gone(asked[0]))
-	g.session.Deliver(gone(asked[1]))
+	g.visit.Session().Deliver(gone(asked[0]))
+	g.visit.Session().Deliver(gone(asked[1]))
 	d.sends("114:1/1")
 	g.answers("2:UNAVAILABLE") // is not a Retry number
 	g.send(110, 3, say{})
@@ -72,7 +72,7 @@ func TestARequestIsSentAgainBeforeTheSessionsLaterOnesToThatEntity(t *testing.T)
 	d.sends("unbound")
 	again := *asked[0]
 	again.Attempt = 1
-	g.session.Deliver(reply(&again))
+	g.visit.Session().Deliver(reply(&again))
 	d.sends("110:3/0", "110:0/0", "114:4/0", "unbound")
 	g.answers("1:")
 	if n := d.gate.Counters.Retried.Load(); n != 1 {
@@ -88,15 +88,15 @@ func TestRequestsAreSentAgainInTheirOrderHoweverTheyComeBack(t *testing.T) {
 		g.send(114, seq+1, pay{})
 	}
 	asked := d.cluster.take()
-	g.session.Deliver(gone(asked[2]))
+	g.visit.Session().Deliver(gone(asked[2]))
 	d.sends() // the others may have to be sent again
-	g.session.Deliver(gone(asked[0]))
+	g.visit.Session().Deliver(gone(asked[0]))
 	d.sends("114:1/1")
-	g.session.Deliver(gone(asked[1]))
+	g.visit.Session().Deliver(gone(asked[1]))
 	for i, e := range asked {
 		again := *e
 		again.Attempt = 1
-		g.session.Deliver(reply(&again))
+		g.visit.Session().Deliver(reply(&again))
 		if next := d.sent(); i < 2 && !slices.Equal(next, []string{fmt.Sprintf("114:%d/1", i+2)}) {
 			t.Errorf("after %d came %q", i+1, next)
 		}
@@ -110,12 +110,12 @@ func TestOnlyTheAnswerOfTheNewestAttemptCountsAndOnlyOnce(t *testing.T) {
 	g := d.plays("ann")
 	g.send(114, 1, pay{})
 	e := d.cluster.take()[0]
-	g.session.Deliver(gone(e))
+	g.visit.Session().Deliver(gone(e))
 	again := d.cluster.take()[0]
-	g.session.Deliver(reply(e))
+	g.visit.Session().Deliver(reply(e))
 	g.answers()
-	g.session.Deliver(reply(again))
-	g.session.Deliver(reply(again))
+	g.visit.Session().Deliver(reply(again))
+	g.visit.Session().Deliver(reply(again))
 	g.answers("1:")
 	if c := &d.gate.Counters; c.Overtaken.Load() != 1 || c.Late.Load() != 1 {
 		t.Errorf("%d overtaken, %d late", c.Overtaken.Load(), c.Late.Load())
@@ -154,23 +154,23 @@ func TestOnceARequestWasSentAgainOnlyTheEntitysOwnWordEndsIt(t *testing.T) {
 		d := newDesk(t, nil)
 		g := d.plays("ann")
 		g.send(114, 1, pay{})
-		g.session.Deliver(refused(d.cluster.take()[0], code))
+		g.visit.Session().Deliver(refused(d.cluster.take()[0], code))
 		g.answers("1:" + string(code)) // it was not handled, and is not
 		g.send(114, 2, pay{})
-		g.session.Deliver(refused(d.cluster.take()[0], actors.CommitUnknown))
-		g.session.Deliver(refused(d.cluster.take()[0], code))
+		g.visit.Session().Deliver(refused(d.cluster.take()[0], actors.CommitUnknown))
+		g.visit.Session().Deliver(refused(d.cluster.take()[0], code))
 		g.answers() // nobody knows what the first attempt has done
 		d.clock.advance(100 * time.Millisecond)
 		own := refused(d.cluster.take()[0], actors.StoreUnavailable)
 		own.Key = "settled"
-		g.session.Deliver(own)
+		g.visit.Session().Deliver(own)
 		g.answers("2:STORE_UNAVAILABLE")
 	}
 	d := newDesk(t, nil)
 	g := d.plays("ann")
 	g.send(114, 1, pay{})
 	rests := d.cluster.take()[0].Refuse(&actors.Refusal{Code: actors.Unavailable, RetryAfter: 1000})
-	g.session.Deliver(rests)
+	g.visit.Session().Deliver(rests)
 	g.answers("1:UNAVAILABLE")
 }
 
@@ -179,7 +179,7 @@ func TestWhatWaitsBehindARepeatIsBounded(t *testing.T) {
 	d := newDesk(t, func(o *gate.Options) { o.Limits.Behind, o.Limits.RepeatBytes = 3, 1000 })
 	g := d.plays("ann")
 	g.send(114, 1, pay{})
-	g.session.Deliver(gone(d.cluster.take()[0]))
+	g.visit.Session().Deliver(gone(d.cluster.take()[0]))
 	d.sends("114:1/1")
 	for seq := range uint32(3) {
 		g.send(110, seq+2, say{})
@@ -195,7 +195,7 @@ func TestWhatWaitsBehindARepeatIsBounded(t *testing.T) {
 	g.send(114, 2, pay{long})
 	g.send(110, 3, say{long}) // nothing is kept of it
 	g.answers("2:OVERLOADED")
-	g.session.Deliver(gone(d.cluster.take()[0]))
+	g.visit.Session().Deliver(gone(d.cluster.take()[0]))
 	d.sends("114:1/1")
 	g.send(110, 4, say{long})
 	g.send(110, 5, say{})
@@ -212,12 +212,12 @@ func TestWhoLeavesLeavesNothingBehind(t *testing.T) {
 	d := newDesk(t, nil)
 	g := d.plays("ann")
 	g.send(114, 1, pay{})
-	g.session.Deliver(gone(d.cluster.take()[0]))
+	g.visit.Session().Deliver(gone(d.cluster.take()[0]))
 	again := d.cluster.take()[0]
-	g.session.Deliver(gone(again)) // waits for its pause
+	g.visit.Session().Deliver(gone(again)) // waits for its pause
 	g.send(110, 0, say{})
 	d.sends()
-	g.session.Lost()
+	g.visit.Leave()
 	d.sends("114:1/2", "110:0/0", "unbound")
 }
 
@@ -226,9 +226,9 @@ func TestSessionsAreAnnouncedBeforeWhatWaits(t *testing.T) {
 	d := newDesk(t, nil)
 	g := d.plays("ann")
 	g.send(114, 1, pay{})
-	g.session.Deliver(gone(d.cluster.take()[0]))
+	g.visit.Session().Deliver(gone(d.cluster.take()[0]))
 	again := d.cluster.take()[0]
-	g.session.Deliver(gone(again))
+	g.visit.Session().Deliver(gone(again))
 	g.send(110, 0, say{})
 	d.gate.Announce(func(actors.Ref) bool { return true }, func() {})
 	d.clock.advance(100 * time.Millisecond)
@@ -256,13 +256,13 @@ func TestWhateverComesBackEachRequestIsAnsweredOnceAndInOrder(t *testing.T) {
 					flying = append(flying, d.cluster.take()...)
 					for _, lost := range append([]*actors.Envelope{e}, flying...) { // the node dies
 						if lost.Request != 0 {
-							g.session.Deliver(gone(lost))
+							g.visit.Session().Deliver(gone(lost))
 						}
 					}
 					flying = nil
 				case chaos && r.IntN(8) == 0: // handled, and the answer is lost
 					highest = max(highest, e.Request)
-					g.session.Deliver(gone(e))
+					g.visit.Session().Deliver(gone(e))
 				default:
 					if e.Attempt == 0 && e.Request != 0 {
 						if e.Request < highest {
@@ -270,7 +270,7 @@ func TestWhateverComesBackEachRequestIsAnsweredOnceAndInOrder(t *testing.T) {
 						}
 						highest = e.Request
 					}
-					g.session.Deliver(reply(e))
+					g.visit.Session().Deliver(reply(e))
 				}
 			}
 			for _, f := range g.frames() {

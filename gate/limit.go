@@ -44,6 +44,14 @@ type Limits struct {
 	QueueFrames, QueueBytes int
 	// Heartbeat is the silence after which the gate pings; Dead the one after which it hangs up.
 	Heartbeat, Dead time.Duration
+	// ResumeFor is how long a session waits for a client that has lost its connection; 0 ends it
+	// with that. Away bounds how many wait at a time; one more ends at once.
+	ResumeFor time.Duration
+	Away      int
+	// UnackedFrames and UnackedBytes bound what a client was sent and has not acknowledged; what
+	// follows waits in its queue. One frame may be longer. While the client is away, its queue may
+	// be twice as long; beyond, its session ends.
+	UnackedFrames, UnackedBytes int
 	// Linger is how long a closed connection has to take its last frames.
 	Linger time.Duration
 	// Bindings bounds how many entities one session may be bound to; further binds are counted as
@@ -74,6 +82,7 @@ func DefaultLimits() Limits {
 		Requests: 256, Within: 5 * time.Second, Behind: 256, RepeatBytes: 256 << 10,
 		QueueFrames: 256, QueueBytes: 1 << 20,
 		Heartbeat: 15 * time.Second, Dead: 45 * time.Second, Linger: time.Second,
+		ResumeFor: time.Minute, Away: 5000, UnackedFrames: 256, UnackedBytes: 1 << 20,
 		Bindings:    64,
 		Connections: 15000, Handshakes: 4096, AddressOpen: 1000, AddressNew: 200,
 		Offences: 60, Ban: 10 * time.Second, BanMax: 10 * time.Minute,
@@ -92,6 +101,7 @@ func (l Limits) Validate() error {
 		{"Burst", l.Burst}, {"BadSeqs", l.BadSeqs}, {"Requests", l.Requests},
 		{"Behind", l.Behind}, {"RepeatBytes", l.RepeatBytes},
 		{"QueueFrames", l.QueueFrames}, {"QueueBytes", l.QueueBytes}, {"Bindings", l.Bindings},
+		{"Away", l.Away}, {"UnackedFrames", l.UnackedFrames}, {"UnackedBytes", l.UnackedBytes},
 		{"Connections", l.Connections}, {"Handshakes", l.Handshakes},
 		{"AddressOpen", l.AddressOpen}, {"AddressNew", l.AddressNew}, {"Handshake", l.Handshake},
 		{"Offences", l.Offences},
@@ -112,6 +122,9 @@ func (l Limits) Validate() error {
 		if d.is <= 0 {
 			errs = append(errs, fmt.Errorf("gate: limit %s is %v; it must be over 0", d.name, d.is))
 		}
+	}
+	if l.ResumeFor < 0 {
+		errs = append(errs, fmt.Errorf("gate: limit ResumeFor is %v; it must be 0 or more", l.ResumeFor))
 	}
 	if l.FrameMax > wire.MaxBody || l.ReplyMax > wire.MaxBody {
 		errs = append(errs,

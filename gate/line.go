@@ -12,10 +12,10 @@ const (
 	recheck = 10 * time.Millisecond // for a socket that was full
 )
 
-// A line is what a session says and hears over its connection, whatever socket carries the bytes.
+// A line is what a visit says and hears over its connection, whatever socket carries the bytes.
 // One goroutine at a time uses it.
 type line struct {
-	session *Session
+	visit   *Visit
 	framing framing
 	partial []byte   // bytes of a frame that is not whole
 	frames  [][]byte // scratch
@@ -34,7 +34,7 @@ func (l *line) hear(b []byte) bool {
 		l.partial = append(l.partial, b...)
 		b = l.partial
 	}
-	done, err := l.framing.cut(b, l.session)
+	done, err := l.framing.cut(b, l.visit)
 	switch {
 	case err == nil && done == len(b):
 		l.partial = nil // a long frame's room would stay for ever
@@ -55,9 +55,9 @@ func (l *line) broken(err error) {
 	switch {
 	case errors.Is(err, errHandshake):
 		l.excused = errors.Is(err, errOrigin)
-		l.session.gate.Counters.Malformed.Add(1)
+		l.visit.gate.Counters.Malformed.Add(1)
 	case !errors.Is(err, errHangUp):
-		l.session.Malformed(err)
+		l.visit.Malformed(err)
 	}
 }
 
@@ -65,7 +65,7 @@ func (l *line) broken(err error) {
 // up when it is out.
 func (l *line) say() (out []byte, last bool) {
 	var why *wire.Close
-	l.frames, why = l.session.Take(l.frames[:0], room)
+	l.frames, why = l.visit.Take(l.frames[:0], room)
 	out = l.framing.reply(l.owed)
 	l.owed = nil
 	for _, f := range l.frames {

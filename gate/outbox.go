@@ -1,20 +1,24 @@
 package gate
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// An outbox is the queue of frames that wait for a client's connection. Its session's lock guards
-// it. While the connection keeps up it is empty between two turns of the event loop; how long it
-// may grow when the connection does not is the Limits' to say.
+// An outbox is the queue of frames for a client. Its session's lock guards it. While the
+// connection keeps up it is empty between two turns of the event loop; how long it may grow when
+// the connection does not, or is not there, is the Limits' to say.
 type outbox struct {
+	first   [][]byte // before all that waits: what a client gets that came back
 	waiting []parcel
-	bytes   int         // of waiting
-	full    bool        // the socket took no more than a part
-	woken   bool        // the connection knows that frames wait
-	last    *wire.Close // after waiting nothing follows: close, for this reason
+	bytes   int    // of waiting
+	full    bool   // the socket took no more than a part
+	away    bool   // nobody is there to take: twice as much may wait
+	woken   bool   // the connection knows that frames may be taken
+	keeps   bool   // what is sent is kept until it is acknowledged
+	window  window // of what was taken
 }
 
 // A parcel is one frame, header and body. Several outboxes may share it: it never changes.
@@ -24,9 +28,43 @@ type parcel struct {
 	of    string // number and key of a Latest push: a newer one of the same makes it needless
 }
 
-// fits reports whether n more bytes in one more frame are within the bounds.
+// numberOf reads a frame's number.
+func numberOf(frame []byte) uint32 { return binary.BigEndian.Uint32(frame[4:]) }
+
+// counts reports whether a frame is one that both sides count.
+func counts(frame []byte) bool { return numberOf(frame) >= wire.FirstGameNumber }
+
+// fits reports whether n more bytes in one more frame are within the bounds. How many frames wait
+// does not matter while the socket takes them: then a burst waits only for its turn, or for the
+// client to say what it has.
 func (o *outbox) fits(n int, l *Limits) bool {
-	return o.bytes+n <= l.QueueBytes && !(o.full && len(o.waiting) >= l.QueueFrames)
+	frames, bytes := l.QueueFrames, l.QueueBytes
+	if o.away {
+		frames, bytes = 2*frames, 2*bytes
+	}
+	return o.bytes+n <= bytes && !((o.full || o.away) && len(o.waiting) >= frames)
+}
+
+// may reports whether a frame may be sent before more is acknowledged.
+func (o *outbox) may(frame []byte, l *Limits) bool {
+	return !o.keeps || !counts(frame) || o.window.fits(len(frame), l)
+}
+
+// ready reports whether anything can be taken.
+func (o *outbox) ready(l *Limits) bool {
+	return len(o.first) > 0 || len(o.waiting) > 0 && o.may(o.waiting[0].frame, l)
+}
+
+// any reports whether anything waits.
+func (o *outbox) any() bool { return len(o.first)+len(o.waiting) > 0 }
+
+// all is everything that waits, to be written before the last frame.
+func (o *outbox) all() [][]byte {
+	all := slices.Clone(o.first)
+	for _, p := range o.waiting {
+		all = append(all, p.frame)
+	}
+	return all
 }
 
 // add queues a frame. At the bound it makes room by dropping those that newer ones of their key have
@@ -55,9 +93,9 @@ func (o *outbox) coalesce(next string) (dropped int) {
 	newer := map[string]bool{next: true}
 	for i, p := range slices.Backward(o.waiting) {
 		if p.of != "" && newer[p.of] {
-			o.bytes -= len(p.frame)
 			o.waiting[i].frame = nil
 			dropped++
+			o.bytes -= len(p.frame)
 		}
 		newer[p.of] = true
 	}
@@ -65,51 +103,84 @@ func (o *outbox) coalesce(next string) (dropped int) {
 	return dropped
 }
 
-func (o *outbox) dropLossy(room int, l *Limits) (dropped int) {
-	kept := o.waiting[:0]
-	frames := len(o.waiting)
-	for _, p := range o.waiting {
-		over := o.bytes+room > l.QueueBytes || o.full && frames >= l.QueueFrames
-		if p.lossy && over {
-			o.bytes -= len(p.frame)
-			frames--
-			dropped++
+// dropLossy drops lossy parcels, oldest first, until one more frame of n bytes fits.
+func (o *outbox) dropLossy(n int, l *Limits) (dropped int) {
+	for i := 0; i < len(o.waiting) && !o.fits(n, l); {
+		if !o.waiting[i].lossy {
+			i++
 			continue
 		}
-		kept = append(kept, p)
+		o.bytes -= len(o.waiting[i].frame)
+		o.waiting = slices.Delete(o.waiting, i, i+1)
+		dropped++
 	}
-	clear(o.waiting[len(kept):])
-	o.waiting = kept
 	return dropped
 }
 
-// close makes c the last frame. If drop is set, what waits is given up for it.
-func (o *outbox) close(c wire.Close, frame []byte, drop bool) {
-	if drop {
-		clear(o.waiting)
-		o.waiting, o.bytes = o.waiting[:0], 0
+// take removes frames from the front, about room bytes but at least one frame, and appends them to
+// into. Counted ones stay in the window, if the outbox keeps them; when the client is due to say
+// what it has, it is asked. received is what it is told in turn.
+func (o *outbox) take(into [][]byte, room int, l *Limits, received uint64) [][]byte {
+	o.full = false
+	had := len(into)
+	for len(o.first) > 0 && (len(into) == had || room >= len(o.first[0])) {
+		into, room, o.first = append(into, o.first[0]), room-len(o.first[0]), o.first[1:]
 	}
-	o.waiting = append(o.waiting, parcel{frame: frame})
-	o.bytes += len(frame)
-	o.last = &c
+	n := 0
+	for ; len(o.first) == 0 && n < len(o.waiting); n++ {
+		f := o.waiting[n].frame
+		if len(into) > had && room < len(f) || !o.may(f, l) {
+			break
+		}
+		into, room = append(into, f), room-len(f)
+		o.bytes -= len(f)
+		if counts(f) && o.window.add(f, o.keeps, l) {
+			into = append(into, pingFrame(received))
+		}
+	}
+	o.waiting = shift(o.waiting, n)
+	if o.woken = o.ready(l); !o.any() {
+		o.first = nil
+	}
+	return into
 }
 
-// take removes frames from the front, about room bytes but at least one frame, and appends them to
-// into. Once the last has left it returns why the connection is to be closed.
-func (o *outbox) take(into [][]byte, room int) ([][]byte, *wire.Close) {
-	o.full = false
-	n := 0
-	for ; n < len(o.waiting) && (n == 0 || room >= len(o.waiting[n].frame)); n++ {
-		into = append(into, o.waiting[n].frame)
-		room -= len(o.waiting[n].frame)
-		o.bytes -= len(o.waiting[n].frame)
+// shift removes the first n, and gives room up that was for a burst.
+func shift(waiting []parcel, n int) []parcel {
+	rest := copy(waiting, waiting[n:])
+	clear(waiting[rest:])
+	if rest == 0 && cap(waiting) > idleParcels {
+		return nil
 	}
-	rest := copy(o.waiting, o.waiting[n:])
-	clear(o.waiting[rest:])
-	o.waiting = o.waiting[:rest]
-	if rest > 0 {
-		return into, nil
+	return waiting[:rest]
+}
+
+// idleParcels is for how many frames an empty outbox keeps its room.
+const idleParcels = 8
+
+// leave is for a connection that is gone: what was only for it is dropped, the rest waits.
+func (o *outbox) leave() {
+	o.first, o.full, o.woken, o.away = nil, false, false, true
+	o.waiting = slices.DeleteFunc(o.waiting, func(p parcel) bool {
+		passing := !counts(p.frame) && numberOf(p.frame) != wire.NumberError
+		if passing {
+			o.bytes -= len(p.frame)
+		}
+		return passing
+	})
+}
+
+// back is for a client that is here again: what it missed goes before what waits, and it is asked
+// to say when it has that.
+func (o *outbox) back(welcome []byte, received uint64) {
+	o.away, o.woken = false, true
+	o.first = append([][]byte{welcome}, o.window.frames...)
+	if len(o.window.frames) > 0 {
+		o.first = append(o.first, pingFrame(received))
 	}
-	o.woken = false
-	return into, o.last
+	o.window.asked()
+}
+
+func pingFrame(received uint64) []byte {
+	return frameOf(0, wire.NumberPing, 0, wire.Ping{Received: received})
 }

@@ -13,7 +13,7 @@ func TestAtTheQueuesBoundLossyFramesGiveWayBeforeTheClientDoes(t *testing.T) {
 	d := newDesk(t, func(o *gate.Options) { o.Limits.QueueFrames = 4 })
 	g := d.plays("ann")
 	push := func(number uint32, body string) {
-		g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: number, Codec: wire.JSON,
+		g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, Number: number, Codec: wire.JSON,
 			Body: []byte(body)})
 	}
 	for range 10 { // while the socket keeps up, frames may wait for its next turn
@@ -22,7 +22,7 @@ func TestAtTheQueuesBoundLossyFramesGiveWayBeforeTheClientDoes(t *testing.T) {
 	if n := len(g.frames()); n != 10 {
 		t.Fatalf("%d of 10 reached a client that reads", n)
 	}
-	g.session.Full()
+	g.visit.Full()
 	push(202, "1")
 	push(201, "2")
 	push(202, "3")
@@ -43,7 +43,7 @@ func TestAtTheQueuesBoundLossyFramesGiveWayBeforeTheClientDoes(t *testing.T) {
 	if got != "2456" {
 		t.Errorf("the client got %s", got)
 	}
-	g.session.Full()
+	g.visit.Full()
 	for range 5 {
 		push(201, "{}")
 	}
@@ -60,7 +60,7 @@ func TestBytesThatWaitAreBoundedEvenForAClientThatReads(t *testing.T) {
 	d := newDesk(t, func(o *gate.Options) { o.Limits.QueueBytes, o.Limits.ReplyMax = 1000, 500 })
 	g := d.plays("ann")
 	for range 3 {
-		g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
+		g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
 			Body: make([]byte, 400)})
 	}
 	g.closedWith(wire.CloseSlowClient)
@@ -71,16 +71,16 @@ func TestTakeGivesWhatFitsAndAtLeastOneFrame(t *testing.T) {
 	d := newDesk(t, nil)
 	g := d.plays("ann")
 	for range 5 {
-		g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
+		g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
 			Body: make([]byte, 88)}) // 100 with its header
 	}
 	wakes := g.wakes
 	for _, c := range []struct{ room, want int }{{1, 1}, {250, 2}, {1000, 2}, {1000, 0}} {
-		if got, last := g.session.Take(nil, c.room); len(got) != c.want || last != nil {
+		if got, last := g.visit.Take(nil, c.room); len(got) != c.want || last != nil {
 			t.Errorf("room for %d bytes gave %d frames, want %d", c.room, len(got), c.want)
 		}
 	}
-	g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON})
+	g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON})
 	if g.wakes != wakes+1 {
 		t.Error("a connection that has taken all must be woken for what comes")
 	}
@@ -91,10 +91,10 @@ func TestAtTheQueuesBoundOnlyTheNewestOfEachKeyIsKept(t *testing.T) {
 	d := newDesk(t, func(o *gate.Options) { o.Limits.QueueFrames = 4 })
 	g := d.plays("ann")
 	push := func(key, body string) {
-		g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
+		g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON,
 			Body: []byte(body), Key: key})
 	}
-	g.session.Full()
+	g.visit.Full()
 	push("bob", "1")
 	push("cid", "2")
 	push("bob", "3")

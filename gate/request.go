@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,13 +49,29 @@ func (s *Session) dispatch(now time.Time, h wire.Header, body []byte) {
 	switch {
 	case game:
 		s.forward(now, h, body)
-	case h.Number == wire.NumberPing:
-		s.say(wire.NumberPong, h.Seq, wire.Pong{Received: s.received})
-	case h.Number == wire.NumberPong:
+	case h.Number == wire.NumberPing || h.Number == wire.NumberPong:
+		s.told(h, body)
+	case h.Number == wire.NumberClose:
+		s.hangUp(Disconnected)
+		s.finish(Disconnected)
 	case h.Number == wire.NumberHello:
-		s.end(wire.CloseBadFrame, "Hello comes once", false)
+		s.end(wire.CloseBadFrame, "Hello comes once")
 	default:
 		s.refuse(h.Number, h.Seq, actors.UnknownNumber, "%d is not a client's to send", h.Number)
+	}
+}
+
+// told takes the client's count of our frames, and answers a Ping with ours of its.
+func (s *Session) told(h wire.Header, body []byte) {
+	var m wire.Ping
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &m); err != nil {
+			s.refuse(h.Number, h.Seq, actors.BadBody, "its body is not readable: %v", err)
+			return
+		}
+	}
+	if s.acknowledged(m.Received) && h.Number == wire.NumberPing {
+		s.say(wire.NumberPong, h.Seq, wire.Pong{Received: s.received})
 	}
 }
 
@@ -68,7 +85,7 @@ func (s *Session) rises(h wire.Header) bool {
 	text := fmt.Sprintf("seq %d of number %d does not rise above %d", h.Seq, h.Number, s.lastSeq)
 	s.refuse(wire.NumberError, 0, actors.BadSeq, "%s", text)
 	if s.badSeqs++; s.badSeqs >= s.gate.Limits.BadSeqs {
-		s.end(wire.CloseBadFrame, text, false)
+		s.end(wire.CloseBadFrame, text)
 	}
 	return false
 }
@@ -77,7 +94,7 @@ func (s *Session) rises(h wire.Header) bool {
 func (s *Session) tooMuch(now time.Time) {
 	if s.patience.refused(now, s.gate.Limits.RateGrace) {
 		s.end(wire.CloseRateLimited, fmt.Sprintf("over %d messages/s for %v",
-			s.gate.Limits.Rate, s.gate.Limits.RateGrace), false)
+			s.gate.Limits.Rate, s.gate.Limits.RateGrace))
 	}
 }
 
@@ -166,7 +183,7 @@ func (s *Session) Deliver(e *actors.Envelope) {
 	s.mu.Lock()
 	defer s.leave()
 	switch {
-	case s.phase != playing:
+	case s.ended:
 		s.gate.Counters.Gone.Add(1)
 	case e.Type == actors.Message && e.Number < wire.FirstGameNumber:
 		s.order(e)
@@ -201,7 +218,7 @@ func (s *Session) answer(e *actors.Envelope) {
 	switch {
 	case e.Type == actors.Refused:
 		s.gate.Counters.Refused.Add(1)
-		s.sendGame(wire.AppendFrame(nil, wire.FlagError, r.number, seq, e.Body))
+		s.reply(wire.AppendFrame(nil, wire.FlagError, r.number, seq, e.Body))
 	case len(e.Body) > s.gate.Limits.ReplyMax:
 		s.refuse(r.number, seq, actors.TooBig, "the reply has %d bytes, the bound is %d",
 			len(e.Body), s.gate.Limits.ReplyMax)
@@ -209,13 +226,12 @@ func (s *Session) answer(e *actors.Envelope) {
 		s.refuse(r.number, seq, actors.Internal,
 			"the reply is in %s, the session in %s", e.Codec, s.codec)
 	default:
-		s.sendGame(wire.AppendFrame(nil, 0, number, seq, e.Body))
+		s.reply(wire.AppendFrame(nil, 0, number, seq, e.Body))
 	}
 }
 
-// sendGame sends an answer under a game's number.
-func (s *Session) sendGame(frame []byte) {
-	s.sent++
+// reply sends an answer.
+func (s *Session) reply(frame []byte) {
 	s.send(parcel{frame: frame})
 }
 
@@ -228,9 +244,6 @@ func (s *Session) refuse(number, seq uint32, code actors.Code, format string, ar
 func (s *Session) fail(number, seq uint32, body wire.Error) {
 	if seq == 0 {
 		number = wire.NumberError
-	}
-	if number >= wire.FirstGameNumber {
-		s.sent++
 	}
 	s.send(parcel{frame: frameOf(wire.FlagError, number, seq, body)})
 }
@@ -253,7 +266,6 @@ func (s *Session) push(e *actors.Envelope) {
 		g.Counters.Oversized.Add(1)
 		return
 	}
-	s.sent++
 	s.send(parcel{frame: g.pushFrame(e), lossy: t.Lossy, of: overtaking(e)})
 }
 
@@ -292,7 +304,7 @@ func (g *Gate) pushFrame(e *actors.Envelope) []byte {
 // expire answers the requests whose deadline has come, in the order of their seqs.
 func (s *Session) expire(now time.Time) {
 	for _, seq := range slices.Sorted(maps.Keys(s.requests)) {
-		if r := s.requests[seq]; s.phase == playing && !now.Before(r.deadline) {
+		if r := s.requests[seq]; !s.ended && !now.Before(r.deadline) {
 			s.refuse(r.number, seq, actors.DeadlinePassed, "no answer in time")
 			s.closeRequest(now, seq, r)
 		}

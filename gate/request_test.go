@@ -17,7 +17,7 @@ func TestAFrameBecomesAnEnvelopeWithoutBeingRead(t *testing.T) {
 	g := d.plays("ann")
 	body := []byte("not even JSON \x00\xff")
 	raw := wire.AppendFrame(nil, 0, 110, 5, body)
-	g.session.Receive(raw)
+	g.visit.Receive(raw)
 	clear(raw) // the connection reuses its buffer
 	e := d.cluster.take()[0]
 	want := actors.Envelope{Type: actors.Message, To: player.Ref("ann"), From: player.Ref("ann"),
@@ -90,9 +90,9 @@ func TestAnAnswerCarriesItsOwnNumberAndTheRequestsSeq(t *testing.T) {
 		g.send(110, seq+1, say{})
 	}
 	asked := d.cluster.take()
-	g.session.Deliver(asked[2].Answer(201, wire.JSON, []byte(`{"text":"c"}`)))
-	g.session.Deliver(asked[0].Answer(0, 0, nil))
-	g.session.Deliver(asked[1].Refuse(&actors.Refusal{Code: "WALLET_POOR", Text: "3 gold"}))
+	g.visit.Session().Deliver(asked[2].Answer(201, wire.JSON, []byte(`{"text":"c"}`)))
+	g.visit.Session().Deliver(asked[0].Answer(0, 0, nil))
+	g.visit.Session().Deliver(asked[1].Refuse(&actors.Refusal{Code: "WALLET_POOR", Text: "3 gold"}))
 	got := g.frames()
 	if len(got) != 3 || got[0].Number != 201 || got[0].Seq != 3 ||
 		string(got[0].body) != `{"text":"c"}` ||
@@ -131,9 +131,9 @@ func TestEveryRequestGetsExactlyOneReplyWithinItsDeadline(t *testing.T) {
 	if f := g.one(); f.code() != string(actors.DeadlinePassed) || f.Number != 111 || f.Seq != 2 {
 		t.Fatalf("after its own 300 ms: %v", f)
 	}
-	g.session.Deliver(asked[0].Answer(201, wire.JSON, []byte(`{}`)))
-	g.session.Deliver(asked[0].Answer(201, wire.JSON, []byte(`{}`))) // twice
-	g.session.Deliver(asked[1].Answer(201, wire.JSON, []byte(`{}`))) // late
+	g.visit.Session().Deliver(asked[0].Answer(201, wire.JSON, []byte(`{}`)))
+	g.visit.Session().Deliver(asked[0].Answer(201, wire.JSON, []byte(`{}`))) // twice
+	g.visit.Session().Deliver(asked[1].Answer(201, wire.JSON, []byte(`{}`))) // late
 	if f := g.one(); f.Seq != 1 {
 		t.Fatalf("answered: %v", f)
 	}
@@ -141,10 +141,10 @@ func TestEveryRequestGetsExactlyOneReplyWithinItsDeadline(t *testing.T) {
 	if f := g.one(); f.code() != string(actors.DeadlinePassed) || f.Seq != 3 {
 		t.Fatalf("after the gate's 5 s: %v", f)
 	}
-	g.session.Deliver(asked[2].Answer(201, wire.JSON, []byte(`{}`)))
+	g.visit.Session().Deliver(asked[2].Answer(201, wire.JSON, []byte(`{}`)))
 	stray := asked[2].Answer(201, wire.JSON, nil)
 	stray.Request = 1<<32 + 3
-	g.session.Deliver(stray)
+	g.visit.Session().Deliver(stray)
 	if n := d.gate.Counters.Late.Load(); len(g.frames()) != 0 || n != 4 {
 		t.Errorf("%d late answers were counted, want 4", n)
 	}
@@ -290,9 +290,9 @@ func TestAReplyThatIsTooBigOrInAnotherCodecIsAnErrorOfOurs(t *testing.T) {
 	g.send(110, 2, say{})
 	g.send(110, 3, say{})
 	asked := d.cluster.take()
-	g.session.Deliver(asked[0].Answer(201, wire.JSON, make([]byte, 11)))
-	g.session.Deliver(asked[1].Answer(201, wire.Proto, []byte{1}))
-	g.session.Deliver(asked[2].Answer(201, wire.JSON, make([]byte, 10)))
+	g.visit.Session().Deliver(asked[0].Answer(201, wire.JSON, make([]byte, 11)))
+	g.visit.Session().Deliver(asked[1].Answer(201, wire.Proto, []byte{1}))
+	g.visit.Session().Deliver(asked[2].Answer(201, wire.JSON, make([]byte, 10)))
 	got := g.frames()
 	if got[0].code() != string(actors.TooBig) || got[1].code() != string(actors.Internal) ||
 		got[2].Flags != 0 || len(got) != 3 {
@@ -309,8 +309,8 @@ func TestAPushOfAFanOutIsMadeOnceForAllItsSessions(t *testing.T) {
 	if !d.cluster.deliver(e) {
 		t.Fatal("a session was not found")
 	}
-	a, _ := ann.session.Take(nil, 1<<20)
-	b, _ := bob.session.Take(nil, 1<<20)
+	a, _ := ann.visit.Take(nil, 1<<20)
+	b, _ := bob.visit.Take(nil, 1<<20)
 	if len(a) != 1 || len(b) != 1 || &a[0][0] != &b[0][0] {
 		t.Error("the frame was made twice")
 	}
@@ -324,7 +324,7 @@ func TestWhatAClientMustNotGetIsCountedAndNotSent(t *testing.T) {
 	d := newDesk(t, func(o *gate.Options) { o.Limits.ReplyMax = 10 })
 	g := d.plays("ann")
 	push := func(number uint32, c wire.Codec, n int) {
-		g.session.Deliver(&actors.Envelope{Type: actors.Message, From: room.Ref("1"),
+		g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, From: room.Ref("1"),
 			Number: number, Codec: c, Body: make([]byte, n)})
 	}
 	push(300, wire.JSON, 1)  // between actors

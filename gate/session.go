@@ -10,48 +10,41 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// A Conn is a client's connection as its session sees it. Both methods may be called from any
-// goroutine, return at once and do not call the session back before they return.
-type Conn interface {
-	// Wake says that frames wait: call Session.Take when they can be written. It is not said
-	// again until Take has left nothing waiting.
-	Wake()
-	// Cut ends the connection at once: its client is believed dead.
-	Cut()
-}
-
-// A Session is one client: from its connection's first byte to its last. Receive, Take, Full and
-// Lost are its connection's to call, Deliver the cluster's; each from any goroutine.
+// A Session is one client, over one connection or, when that is lost and the client comes back in
+// time, several in turn. Deliver and Close may be called from any goroutine.
 //
 // What a session decides under its lock and must do without it (route, attach, close a rival) is
 // gathered in todo and done by leave, in order, by one goroutine at a time.
 type Session struct {
 	gate   *Gate
-	conn   Conn
-	remote string
 	serial uint64
 	opened time.Time
+	plain  bool // its protocol knows no Welcome, Ping or resume
 
 	mu       sync.Mutex
-	phase    phase
+	at       *Visit // nil while the client is away, and at the end
+	ended    bool
 	ref      actors.Ref
 	client   string
+	remote   string
 	codec    wire.Codec
 	who      actors.Ref // logged in as, or zero
 	bindings []binding  // in the order in which they were made
 	requests map[uint32]*request
-	lanes    []*lane  // to entities to which requests are to be sent again
-	held     [][]byte // frames that came while a ticket was checked
+	lanes    []*lane // to entities to which requests are to be sent again
 	out      outbox
 
-	lastSeq        uint32 // of game requests
-	badSeqs        int
-	received, sent uint64 // counted frames: those numbered 100 and up
-	bucket         bucket
-	patience       patience
-	rates          map[uint32]*bucket // of numbers that have a rate of their own
+	lastSeq  uint32 // of game requests
+	badSeqs  int
+	received uint64 // counted frames: those numbered 100 and up
+	bucket   bucket
+	patience patience
+	rates    map[uint32]*bucket // of numbers that have a rate of their own
 
-	helloBy       time.Time
+	token, oldToken token       // the older is good until the client shows that it has the newer
+	awaySince       time.Time   // zero: the client is here
+	awayFor         actors.Code // why it is away
+
 	heard, pinged time.Time
 	due           time.Time // when the one timer goes off; zero: none is armed
 	stopTimer     func() bool
@@ -61,29 +54,19 @@ type Session struct {
 	detach  func() // leave's own
 }
 
-// A phase of a session; it only rises.
-type phase uint8
-
-const (
-	opening  phase = iota // waiting for Hello
-	checking              // Hello is here, its ticket is being checked
-	playing               // welcomed
-	ended                 // no more frames are taken; what is in the outbox is still written
-)
-
 // A todo is what a session has decided to do when its lock is free.
 type todo struct {
 	attach, detach bool
 	route          []*actors.Envelope
 	said           []func() // to be called when all of route has gone
-	offload        func()
 	rivals         []*Session
-	wake, cut      bool
+	wake           *Visit
+	cut            []*Visit
+	cutFor         actors.Code
 }
 
 func (t *todo) any() bool {
-	return t.wake || len(t.route)+len(t.said) > 0 || t.attach || t.detach || t.cut || len(t.rivals) > 0 ||
-		t.offload != nil
+	return t.wake != nil || t.attach || t.detach || len(t.route)+len(t.said)+len(t.cut)+len(t.rivals) > 0
 }
 
 // leave gives up the session's lock and does what is to be done. If another goroutine is at it
@@ -118,14 +101,11 @@ func (s *Session) unlocked(t todo) {
 	if t.detach && s.detach != nil {
 		s.detach()
 	}
-	if t.wake {
-		s.conn.Wake()
+	if t.wake != nil {
+		t.wake.conn.Wake()
 	}
-	if t.cut {
-		s.conn.Cut()
-	}
-	if t.offload != nil {
-		g.Scheduler.Offload(t.offload)
+	for _, v := range t.cut {
+		v.cut(t.cutFor)
 	}
 	for _, r := range t.rivals {
 		r.Close(wire.CloseTakenOver, "logged in elsewhere")
@@ -135,126 +115,122 @@ func (s *Session) unlocked(t todo) {
 // Ref is the session's name.
 func (s *Session) Ref() actors.Ref { return s.ref }
 
-// Receive takes one whole frame of the client, header and body; it keeps nothing of it. The order
-// of calls is the order of the client's frames.
-func (s *Session) Receive(frame []byte) {
-	now := s.gate.Clock.Now()
+// receive takes a frame that came over v. What comes over a connection that the client has given up
+// for another is not even counted: it will be sent again.
+func (s *Session) receive(v *Visit, now time.Time, h wire.Header, body []byte) {
 	s.mu.Lock()
 	defer s.leave()
-	if s.phase != ended {
+	if s.at == v {
 		s.heard = now
-		s.gate.Counters.FramesIn.Add(1)
-		s.gate.Counters.BytesIn.Add(uint64(len(frame)))
-		s.receive(now, frame)
-	}
-}
-
-func (s *Session) receive(now time.Time, frame []byte) {
-	h, body, rest, err := wire.CutFrame(frame, s.gate.Limits.FrameMax)
-	switch {
-	case err != nil:
-		s.end(wire.CloseBadFrame, err.Error(), false)
-	case len(rest) > 0:
-		s.end(wire.CloseBadFrame, "more than one frame in one message", false)
-	case h.Flags != 0:
-		s.end(wire.CloseBadFrame, "only the server's frames have flags", false)
-	case s.phase == opening && h.Number != wire.NumberHello:
-		s.end(wire.CloseBadFrame, "the first frame must be Hello", false)
-	case s.phase == opening:
-		s.hello(h, body)
-	case s.phase == checking && len(s.held) == s.gate.Limits.Held:
-		s.end(wire.CloseRateLimited, "too much before the ticket was checked", false)
-	case s.phase == checking:
-		s.held = append(s.held, append([]byte(nil), frame...))
-	default:
+		s.oldToken = token{}
 		s.dispatch(now, h, body)
 	}
 }
 
-// Malformed ends the session because its connection holds no frames.
-func (s *Session) Malformed(err error) { s.Close(wire.CloseBadFrame, err.Error()) }
-
-// Touch notes a sign of life below frames, such as a WebSocket ping. It costs the client a token,
-// as a frame does.
-func (s *Session) Touch() {
-	now := s.gate.Clock.Now()
+// touch takes a sign of life below frames.
+func (s *Session) touch(v *Visit, now time.Time) {
 	s.mu.Lock()
 	defer s.leave()
+	if s.at != v {
+		return
+	}
 	s.heard = now
 	if _, ok := s.bucket.take(now, float64(s.gate.Limits.Rate), s.gate.Limits.Burst); !ok {
 		s.tooMuch(now)
 	}
 }
 
-// Close ends the session with a Close frame of this number, its last.
+// Close ends the session with a Close frame of this number, its last. A client that is away finds
+// it when it comes back.
 func (s *Session) Close(n wire.CloseNumber, text string) {
 	s.mu.Lock()
 	defer s.leave()
-	s.end(n, text, false)
+	s.end(n, text)
 }
 
-// Lost says, once, that the connection has ended.
-func (s *Session) Lost() {
-	s.gate.Counters.Connections.Add(-1)
+// closeOver is Close as long as v is the session's connection.
+func (s *Session) closeOver(v *Visit, n wire.CloseNumber, text string) {
 	s.mu.Lock()
 	defer s.leave()
-	s.finish(Disconnected)
-}
-
-// Take removes frames from the outbox, about room bytes but at least one frame if any waits, and
-// appends them to into. They belong to several sessions: do not change them. Once last is not nil
-// nothing follows: write what was taken, and close.
-func (s *Session) Take(into [][]byte, room int) (frames [][]byte, last *wire.Close) {
-	s.mu.Lock()
-	had := len(into)
-	into, last = s.out.take(into, room)
-	s.mu.Unlock()
-	for _, f := range into[had:] {
-		s.gate.Counters.BytesOut.Add(uint64(len(f)))
+	if s.at == v {
+		s.end(n, text)
 	}
-	s.gate.Counters.FramesOut.Add(uint64(len(into) - had))
-	return into, last
 }
 
-// Full says that the socket takes no more at present. It reports whether anything waits for it,
-// and whether the session has ended, so that there is no use in waiting for long.
-func (s *Session) Full() (waiting, over bool) {
+// leaves ends the session: its client has said that it goes for good, and hangs up itself.
+func (s *Session) leaves(v *Visit) {
+	s.mu.Lock()
+	defer s.leave()
+	if s.at == v {
+		s.finish(Disconnected)
+	}
+}
+
+// lost says that a connection of the session's has ended.
+func (s *Session) lost(v *Visit, code actors.Code) {
+	s.mu.Lock()
+	defer s.leave()
+	if s.at == v {
+		s.away(code)
+	}
+}
+
+// take is Visit.Take.
+func (s *Session) take(v *Visit, into [][]byte, room int) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.out.full = true
-	return len(s.out.waiting) > 0, s.phase == ended
+	if s.at != v {
+		return into
+	}
+	return s.out.take(into, room, &s.gate.Limits, s.received)
 }
 
-// end begins the end: a last frame that says why, and whether to come back. With drop the frames
-// that wait are given up for it.
-func (s *Session) end(n wire.CloseNumber, text string, drop bool) {
-	if s.phase == ended {
+// full is Visit.Full.
+func (s *Session) full(v *Visit) (waiting bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at != v {
+		return false
+	}
+	s.out.full = true
+	return s.out.any()
+}
+
+// end begins the end: a last frame that says why, and whether to come back. What waits is written
+// before it.
+func (s *Session) end(n wire.CloseNumber, text string) {
+	if s.ended {
 		return
 	}
-	c := wire.Close{Code: n.String(), Number: n, Text: text}
-	s.out.close(c, frameOf(0, wire.NumberClose, 0, c), drop)
-	s.out.woken = true
-	s.todo.wake = true
+	if s.at != nil {
+		s.at.say(s.out.all(), n, text)
+	}
+	s.gate.bury(s, n, text)
 	s.finish(codeOf(n))
+}
+
+// hangUp ends the connection without a word.
+func (s *Session) hangUp(code actors.Code) {
+	s.todo.cut, s.todo.cutFor = append(s.todo.cut, s.at), code
 }
 
 // finish is the end itself: every entity hears of it, nobody waits any more.
 func (s *Session) finish(code actors.Code) {
-	if s.phase == ended {
+	if s.ended {
 		return
 	}
-	if s.phase == playing {
-		s.gate.Counters.Sessions.Add(-1)
-	} else {
-		s.gate.Counters.Handshakes.Add(-1)
+	s.ended = true
+	s.gate.Counters.Sessions.Add(-1)
+	if !s.awaySince.IsZero() && code != s.awayFor {
+		s.gate.Counters.closed(code) // of others, the connection's end was counted
 	}
-	s.phase = ended
-	s.gate.Counters.closed(code)
+	s.home()
 	s.empty()
 	for _, b := range s.bindings {
 		s.unbound(b, code)
 	}
-	s.bindings, s.held, s.requests = nil, nil, nil
+	s.bindings, s.requests, s.at = nil, nil, nil
+	s.out = outbox{}
 	s.todo.detach = true
 	s.gate.forget(s)
 	if s.stopTimer != nil {
@@ -266,16 +242,17 @@ func (s *Session) finish(code actors.Code) {
 // send queues a frame for the client. At the queue's bound Lossy frames give way; if that is not
 // enough the client is too slow.
 func (s *Session) send(p parcel) {
-	dropped, ok := s.out.add(p, &s.gate.Limits)
-	s.gate.Counters.Dropped.Add(uint64(dropped))
-	if !ok {
-		s.end(wire.CloseSlowClient, fmt.Sprintf("%d frames wait, %d bytes",
-			len(s.out.waiting), s.out.bytes), true)
+	if s.ended {
 		return
 	}
-	if !s.out.woken && len(s.out.waiting) > 0 {
+	dropped, ok := s.out.add(p, &s.gate.Limits)
+	s.gate.Counters.Dropped.Add(uint64(dropped))
+	switch {
+	case !ok:
+		s.tooSlow(p)
+	case s.at != nil && !s.out.woken && s.out.ready(&s.gate.Limits):
 		s.out.woken = true
-		s.todo.wake = true
+		s.todo.wake = s.at
 	}
 }
 
@@ -288,12 +265,12 @@ func (s *Session) report() (SessionReport, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := SessionReport{Session: s.ref, Who: s.who, Client: s.client, Remote: s.remote,
-		Since: s.opened, In: s.received, Out: s.sent, Requests: len(s.requests),
+		Since: s.opened, Away: s.awaySince, In: s.received, Out: s.out.window.sent, Requests: len(s.requests),
 		Waiting: len(s.out.waiting)}
 	for _, b := range s.bindings {
 		r.Bound = append(r.Bound, b.to)
 	}
-	return r, s.phase == playing
+	return r, !s.ended
 }
 
 // frameOf makes a frame whose body is JSON.

@@ -39,13 +39,13 @@ func TestAFirstFrameThatIsNotAGoodHelloCloses(t *testing.T) {
 	} {
 		d := newDesk(t, nil)
 		g := d.connect()
-		g.session.Receive(c.frame)
+		g.visit.Receive(c.frame)
 		t.Log(name)
 		g.closedWith(c.want)
 		if n := d.gate.Counters.Closes()[actors.Code(c.want.String())]; n != 1 {
 			t.Errorf("%s: the close was counted %d times", name, n)
 		}
-		g.session.Receive(wire.AppendFrame(nil, 0, 1, 1, []byte(`{"version":2}`)))
+		g.visit.Receive(wire.AppendFrame(nil, 0, 1, 1, []byte(`{"version":2}`)))
 		if len(d.cluster.sessions) != 0 {
 			t.Errorf("%s: a closed connection became a session", name)
 		}
@@ -215,8 +215,8 @@ func TestTheEndOfASessionReachesAllItsEntitiesOnce(t *testing.T) {
 	g := d.plays("ann")
 	g.order(&actors.BindOrder{To: room.Ref("1"), Ears: true})
 	d.cluster.take()
-	g.session.Lost()
-	g.session.Close(wire.CloseKicked, "twice")
+	g.visit.Leave()
+	g.visit.Session().Close(wire.CloseKicked, "twice")
 	var told []string
 	for _, e := range d.cluster.take() {
 		m, err := actors.ReadRuntimeMessage(e)
@@ -233,7 +233,7 @@ func TestTheEndOfASessionReachesAllItsEntitiesOnce(t *testing.T) {
 	if len(d.cluster.sessions) != 0 || len(d.gate.Sessions(10)) != 0 || len(d.clock.timers) != 0 {
 		t.Error("something of the session is left")
 	}
-	g.session.Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON})
+	g.visit.Session().Deliver(&actors.Envelope{Type: actors.Message, Number: 201, Codec: wire.JSON})
 	if d.gate.Counters.Gone.Load() != 1 || len(g.frames()) != 0 {
 		t.Error("an ended session took a push")
 	}
@@ -249,7 +249,7 @@ func TestAPanicBehindTheGateLeavesNoLockBehind(t *testing.T) {
 		g.send(110, 1, say{})
 	}()
 	d.cluster.then = nil
-	g.session.Lost() // would wait for ever
+	g.visit.Leave() // would wait for ever
 	if routed := d.cluster.take(); len(routed) != 2 || routed[1].Number != actors.NumberUnbound {
 		t.Errorf("routed: %v", routed)
 	}

@@ -41,7 +41,7 @@ func (v *Server) secure(c *net.TCPConn, f framing, from netip.Addr, remote strin
 	k := &secured{server: v, from: from, remote: remote, socket: c, tls: tls.Server(c, v.tls),
 		wakes: make(chan struct{}, 1), deaf: make(chan struct{})}
 	v.add(k)
-	k.line = line{framing: f, session: v.gate.Open(k, remote)}
+	k.line = line{framing: f, visit: v.gate.Open(k, remote)}
 	v.talking.Go(k.read)
 	v.talking.Go(k.write)
 }
@@ -170,7 +170,7 @@ func (k *secured) full() {
 	if !k.writing {
 		return
 	}
-	if _, over := k.line.session.Full(); over || k.line.hungUp {
+	if _, over := k.line.visit.Full(); over || k.line.hungUp {
 		k.endIn(k.server.gate.Limits.Linger)
 	}
 	k.slow.Reset(recheck)
@@ -209,7 +209,7 @@ func (k *secured) close() {
 		}
 	}
 	k.mu.Unlock()
-	k.line.session.Lost()
+	k.line.visit.Lost()
 	k.server.remove(k, k.from, k.line.conduct())
 }
 

@@ -161,7 +161,7 @@ func (w *webSocket) next(b []byte, to taker) (taken int, err error) {
 	ws.Cipher(payload, h.Mask, 0)
 	if h.OpCode.IsControl() {
 		to.Touch()
-		return end, w.control(h.OpCode, payload)
+		return end, w.control(h.OpCode, payload, to)
 	}
 	w.piece(h.Fin, payload, to)
 	return end, nil
@@ -185,7 +185,7 @@ func (w *webSocket) piece(fin bool, payload []byte, to taker) {
 	}
 }
 
-func (w *webSocket) control(op ws.OpCode, payload []byte) error {
+func (w *webSocket) control(op ws.OpCode, payload []byte, to taker) error {
 	switch op {
 	case ws.OpPing:
 		w.pong = ws.MustCompileFrame(ws.NewPongFrame(bytes.Clone(payload)))
@@ -195,6 +195,9 @@ func (w *webSocket) control(op ws.OpCode, payload []byte) error {
 			code = ws.StatusProtocolError
 		} else if len(payload) == 0 {
 			code = ws.StatusNormalClosure
+		}
+		if code == ws.StatusNormalClosure {
+			to.Leave()
 		}
 		w.closeWith(code, "")
 		return errHangUp

@@ -77,10 +77,23 @@ func awaitDrained(ctx context.Context, r node.Running, timeout time.Duration, te
 	}
 }
 
-// mayDrain returns an error if a node owns shards and is the only one that could.
+// newcomersWithin is how long a node may take to hear of another that runs already.
+const newcomersWithin = time.Second
+
+// mayDrain returns an error if a node owns shards and is the only one that could, also when it has heard the latest.
 func mayDrain(ctx context.Context, r node.Running) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	for until := time.Now().Add(newcomersWithin); ; {
+		err := isAlone(ctx, r)
+		if !errors.Is(err, errAlone) || time.Now().After(until) || sleep(ctx, drainEvery) != nil {
+			return err
+		}
+	}
+}
+
+// isAlone returns an error if a node owns shards and sees no other that could.
+func isAlone(ctx context.Context, r node.Running) error {
 	members, err := r.Members(ctx)
 	if err != nil {
 		return err

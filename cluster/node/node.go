@@ -164,7 +164,7 @@ func (n *Node) makeGate() (err error) {
 	}
 	n.Gate, err = gate.New(gate.Options{Node: n.self.Name, Incarnation: n.parts.Incarnation,
 		Catalogue: n.blueprint.Catalogue, Backend: n.System, Clock: n.parts.Clock, Scheduler: n.parts.Scheduler,
-		Limits: n.config.Gate.Limits, Log: n.parts.Log, Authenticate: n.blueprint.Authenticate})
+		Limits: n.config.Gate.Limits, Draw: n.parts.Draw, Log: n.parts.Log, Authenticate: n.blueprint.Authenticate})
 	return err
 }
 

@@ -115,6 +115,8 @@ func (n *Node) reportGate(r *admin.Report) {
 	r.Messages += c.FramesIn.Load()
 	r.Gate = map[string]int64{
 		"connections": c.Connections.Load(), "handshakes": c.Handshakes.Load(),
+		"away": c.Away.Load(), "resumed_total": int64(c.Resumed.Load()),
+		"unresumed_total": int64(c.Unresumed.Load()), "missed_total": int64(c.Missed.Load()),
 		"accepted_total": int64(c.Accepted.Load()), "shut_total": int64(c.Shut.Load()),
 		"frames_in_total": int64(c.FramesIn.Load()), "frames_out_total": int64(c.FramesOut.Load()),
 		"bytes_in_total": int64(c.BytesIn.Load()), "bytes_out_total": int64(c.BytesOut.Load()),

@@ -20,15 +20,19 @@ const (
 
 // A Client is a player without a socket: its frames go straight into a session of the World's gate.
 type Client struct {
-	w       *World
-	number  int // of the World's clients, in the order in which they came
-	session *gate.Session
-	seq     uint32
-	asked   map[uint32]*Request
-	pushes  []any
-	closed  *wire.Close
-	left    bool
-	waking  bool
+	w      *World
+	number int // of the World's clients, in the order in which they came
+	visit  *gate.Visit
+	seq    uint32
+	asked  map[uint32]*Request
+	pushes []any
+	closed *wire.Close
+	left   bool
+	away   bool
+	waking bool
+
+	welcome  wire.Welcome
+	received uint64 // counted frames
 }
 
 // A Request is owed one answer.
@@ -47,18 +51,30 @@ func (w *World) Connect() *Client {
 	w.opened++
 	c := &Client{w: w, number: w.opened, asked: map[uint32]*Request{}}
 	w.clients = append(w.clients, c)
-	c.session = w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
-	hello, err := json.Marshal(wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay"})
-	if err != nil {
-		w.t.Fatalf("%v", err)
-	}
-	c.receive(wire.NumberHello, 1, hello)
-	w.loop.Settle()
-	if c.closed != nil {
-		w.t.Fatalf("the gate refused Hello: %+v", *c.closed)
-	}
-	w.names[c.session.Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
+	c.hello(nil)
+	w.names[c.visit.Session().Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
 	return c
+}
+
+// hello opens a connection and says Hello over it.
+func (c *Client) hello(resume *wire.Resume) {
+	c.w.t.Helper()
+	c.visit = c.w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
+	c.runtime(wire.NumberHello, 1, wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay",
+		Resume: resume})
+	c.w.loop.Settle()
+	if c.closed != nil {
+		c.w.t.Fatalf("the gate refused Hello: %+v", *c.closed)
+	}
+}
+
+// runtime sends a frame of the runtime's own.
+func (c *Client) runtime(number, seq uint32, body any) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		c.w.t.Fatalf("%v", err)
+	}
+	c.receive(number, seq, b)
 }
 
 // Wake implements gate.Conn: frames wait.
@@ -71,15 +87,15 @@ func (c *Client) Wake() {
 
 // Cut implements gate.Conn: the connection ends without a last frame, unless one came before.
 func (c *Client) Cut() {
-	if c.closed == nil && !c.left {
+	if c.closed == nil && !c.left && !c.away {
 		c.closed = &wire.Close{Code: "CUT"}
 		c.w.observe("client %d is cut off", c.number)
 	}
 }
 
 func (c *Client) take() {
-	for c.waking = false; c.closed == nil && !c.left; {
-		frames, last := c.session.Take(nil, 1<<20)
+	for c.waking = false; c.closed == nil && !c.left && !c.away; {
+		frames, last := c.visit.Take(nil, 1<<20)
 		for _, f := range frames {
 			c.w.observe("client %d has %x", c.number, f)
 			c.frame(f)
@@ -87,7 +103,7 @@ func (c *Client) take() {
 		if last != nil {
 			c.closed = last
 			c.w.observe("client %d is closed: %s %s", c.number, last.Code, last.Text)
-			c.session.Lost()
+			c.visit.Lost()
 		}
 		if last != nil || len(frames) == 0 {
 			return
@@ -101,7 +117,11 @@ func (c *Client) frame(f []byte) {
 	if err != nil {
 		c.w.t.Fatalf("the gate sent a malformed frame: %v", err)
 	}
-	if h.Number < wire.FirstGameNumber && h.Number != wire.NumberError {
+	switch {
+	case h.Number >= wire.FirstGameNumber:
+		c.received++
+	case h.Number != wire.NumberError:
+		c.ofRuntime(h, body)
 		return
 	}
 	msg, err := c.decode(h, body)
@@ -113,6 +133,19 @@ func (c *Client) frame(f []byte) {
 		msg = err
 	}
 	c.pushes = append(c.pushes, msg)
+}
+
+// ofRuntime takes what the gate itself says.
+func (c *Client) ofRuntime(h wire.Header, body []byte) {
+	switch h.Number {
+	case wire.NumberWelcome:
+		c.welcome = wire.Welcome{}
+		if err := json.Unmarshal(body, &c.welcome); err != nil {
+			c.w.t.Fatalf("replay: unreadable Welcome: %v", err)
+		}
+	case wire.NumberPing:
+		c.runtime(wire.NumberPong, h.Seq, wire.Pong{Received: c.received})
+	}
 }
 
 // answered notes an answer; each request is owed one.
@@ -147,7 +180,7 @@ func (c *Client) decode(h wire.Header, body []byte) (any, error) {
 }
 
 func (c *Client) receive(number, seq uint32, body []byte) {
-	c.session.Receive(wire.AppendFrame(nil, 0, number, seq, body))
+	c.visit.Receive(wire.AppendFrame(nil, 0, number, seq, body))
 }
 
 func (c *Client) send(msg any, seq uint32) {
@@ -209,7 +242,7 @@ func (c *Client) Ask(msg any) (any, error) {
 
 // check fails the test if a request has not been answered.
 func (c *Client) check() {
-	if c.closed != nil || c.left {
+	if c.closed != nil || c.left || c.away {
 		return
 	}
 	for _, seq := range slices.Sorted(maps.Keys(c.asked)) {
@@ -286,14 +319,42 @@ func All[M any](c *Client) []M {
 // Forget drops the pushes that have come so far.
 func (c *Client) Forget() { c.pushes = nil }
 
-// Leave breaks the connection.
+// Leave says that the client goes for good: its session ends at once.
 func (c *Client) Leave() {
 	if c.left || c.closed != nil {
 		return
 	}
+	c.runtime(wire.NumberClose, 0, struct{}{})
 	c.left = true
-	c.session.Lost()
+	c.visit.Lost()
 	c.w.loop.Settle()
+}
+
+// Drop loses the connection, with all that the gate has written and the client has not read yet. Its session waits for
+// Return.
+func (c *Client) Drop() {
+	if c.left || c.closed != nil {
+		return
+	}
+	c.away = true
+	c.visit.Lost()
+	c.w.loop.Settle()
+}
+
+// Return comes back over a new connection and reports whether the session was still there. If so, the client has by then
+// what it had missed; if not, it is a new one, as after Connect. Requests that were open then stay without an answer.
+func (c *Client) Return() (resumed bool) {
+	c.w.t.Helper()
+	if !c.away {
+		c.w.t.Fatalf("client %d returns, and has not been dropped", c.number)
+	}
+	c.away = false
+	c.hello(&wire.Resume{Session: c.welcome.Session, Token: c.welcome.Token, Received: c.received})
+	if !c.welcome.Resumed {
+		c.received, c.asked = 0, map[uint32]*Request{}
+		c.w.names[c.visit.Session().Ref()] = fmt.Sprintf("client-%d", len(c.w.names)+1)
+	}
+	return c.welcome.Resumed
 }
 
 // Closed is the gate's last frame, CUT if the connection ended without one, or nil while the session lives.
