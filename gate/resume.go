@@ -69,7 +69,8 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 		return "BAD_TOKEN: this token does not open the session"
 	case !s.out.window.holds(r.Received):
 		w := &s.out.window
-		reason = fmt.Sprintf("TOO_MUCH_MISSED: you have %d frames, %d to %d are still here", r.Received, w.first(), w.sent)
+		reason = fmt.Sprintf("TOO_MUCH_MISSED: you have %d frames, %d to %d are still here",
+			r.Received, w.first(), w.sent)
 		s.end(wire.CloseBadFrame, reason)
 		return reason
 	}

@@ -341,8 +341,8 @@ func (c *Client) Drop() {
 	c.w.loop.Settle()
 }
 
-// Return comes back over a new connection and reports whether the session was still there. If so, the client has by then
-// what it had missed; if not, it is a new one, as after Connect. Requests that were open then stay without an answer.
+// Return comes back over a new connection and reports whether the session was still there. If so, the client has by
+// then what it had missed; if not, it is a new one, as after Connect. Requests that were open then stay unanswered.
 func (c *Client) Return() (resumed bool) {
 	c.w.t.Helper()
 	if !c.away {
