@@ -21,8 +21,10 @@ type Member struct {
 	Incarnation uint64   `json:"incarnation"` // the process; drawn once, never used again
 	Link        string   `json:"link"`        // host:port where other nodes reach it
 	Roles       []string `json:"roles"`
-	TCP         string   `json:"tcp,omitempty"`  // where clients reach it, host:port
-	WS          string   `json:"ws,omitempty"`   // the same for browsers
+	TCP         string   `json:"tcp,omitempty"` // where clients reach it, host:port
+	WS          string   `json:"ws,omitempty"`  // the same for browsers
+	TLS         string   `json:"tls,omitempty"` // and for both in TLS
+	WSS         string   `json:"wss,omitempty"`
 	HTTP        string   `json:"http,omitempty"` // its pages, health and metrics
 	Weight      int      `json:"weight,omitempty"`
 	Moves       bool     `json:"moves,omitempty"`    // it can hand shards over and take them over by planned moves

@@ -16,7 +16,8 @@ const (
 	WSS Scheme = "wss" // as ws, in TLS
 )
 
-func (s Scheme) secure() bool { return s == TLS || s == WSS }
+// Secure reports whether a certificate is needed.
+func (s Scheme) Secure() bool { return s == TLS || s == WSS }
 
 // A Listener is an address where clients are taken, and how they speak there.
 type Listener struct {

@@ -56,7 +56,7 @@ func TestAClientBehindAProxyIsKnownByItsOwnAddress(t *testing.T) {
 func TestAProxysOwnConnectionKeepsItsAddress(t *testing.T) {
 	t.Parallel()
 	onAllBehind(t, nil, func(t *testing.T, h *house, at string) {
-		_, end := h.cable(at, 0, []byte("\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"))
+		_, end := h.cable(at, 0, []byte(gate.ProxyLocal))
 		h.login(end, "ann")
 		if got := h.gate.Sessions(1)[0].Remote; !strings.HasPrefix(got, "127.0.0.1:") {
 			t.Errorf("it is known as %s", got)
@@ -88,7 +88,7 @@ func TestBoundsPerAddressAreThoseOfTheClientBehindTheProxy(t *testing.T) {
 // the gate past it any address they like.
 func TestAConnectionOfAProxyWithoutAHeaderIsClosedAndCounted(t *testing.T) {
 	t.Parallel()
-	onAllBehind(t, func(o *gate.Options) { o.Limits.Hello = 200 * time.Millisecond },
+	onAllBehind(t, func(o *gate.Options) { o.Limits.Hello = time.Second },
 		func(t *testing.T, h *house, at string) {
 			for i, says := range []string{
 				"GET / HTTP/1.1\r\n\r\n",         // garbage
@@ -108,6 +108,16 @@ func TestAConnectionOfAProxyWithoutAHeaderIsClosedAndCounted(t *testing.T) {
 					t.Errorf("%q was answered", says)
 				}
 				until(t, "its count", func() bool { return h.gate.Counters.Unproxied.Load() == uint64(i)+1 })
+			}
+			look, err := net.Dial("tcp", at[strings.Index(at, "//")+2:]) // no mistake: it looks who listens
+			if err != nil {
+				t.Fatal(err)
+			}
+			look.Close()
+			_, end := h.cable(at, 0, []byte(gate.ProxyLocal))
+			h.login(end, "ann")
+			if n := h.gate.Counters.Unproxied.Load(); n != 3 {
+				t.Errorf("%d were counted", n)
 			}
 			if n := h.gate.Counters.Handshakes.Load(); n != 0 {
 				t.Errorf("%d handshakes are still counted", n)

@@ -20,11 +20,17 @@ const proxyHead = 16
 
 const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 
+// ProxyLocal is the PROXY header of whoever asks for himself, such as a proxy that looks whether the gate is well.
+const ProxyLocal = proxySignature + "\x20\x00\x00\x00"
+
 // Families of addresses, over TCP, whose connections have one.
 const (
 	proxyTCP4 = 0x11
 	proxyTCP6 = 0x21
 )
+
+// errNobody is the end of a connection without a byte: a proxy has looked whether somebody listens.
+var errNobody = errors.New("gate: nobody comes")
 
 // readProxy reads one header, and nothing behind it. It returns whose connection it is; own, if the
 // proxy says that it is one of its own, or that the client has no address.
@@ -33,6 +39,9 @@ func readProxy(r io.Reader, own netip.AddrPort) (netip.AddrPort, error) {
 	for n := 0; n < len(head); {
 		m, err := r.Read(head[n:])
 		n += m
+		if n == 0 && err == io.EOF {
+			return own, errNobody
+		}
 		if k := min(n, len(proxySignature)); string(head[:k]) != proxySignature[:k] {
 			return own, errors.New("gate: the connection does not begin with a PROXY header of version 2")
 		}

@@ -53,7 +53,7 @@ func TestAProxySaysWhoseConnectionItIs(t *testing.T) {
 		"that ends":                {header(0x21, 0x11, four...)[:20], "unexpected EOF"},
 		"that ends before its end": {[]byte(proxySignature), "EOF"},
 		"that is none, and short":  {[]byte("\r\n\r\n\x00\r\nQ!"), "does not begin with"},
-		"that is nothing":          {nil, "EOF"},
+		"that is nothing":          {nil, "nobody comes"},
 	} {
 		for _, r := range []io.Reader{bytes.NewReader(c.header), iotest.OneByteReader(bytes.NewReader(c.header))} {
 			got, err := readProxy(r, ownAddress)

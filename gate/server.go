@@ -18,7 +18,7 @@ import (
 type Sockets struct {
 	Listeners   []Listener
 	Certificate *Certificate   // of those in TLS
-	Proxies     []netip.Prefix // networks whose connections begin with a PROXY header
+	Proxies     []netip.Prefix // networks whose connections begin with a PROXY header; trusted besides
 	Origins     []string       // hosts of pages that may connect, beside the gate's own and loopback
 	Trusted     []netip.Prefix // networks without bounds per address, as loopback is
 	Strict      []netip.Prefix // networks with them, whatever else they are
@@ -49,7 +49,7 @@ type Server struct {
 // open then.
 func Serve(g *Gate, s Sockets) (*Server, error) {
 	v := &Server{gate: g, sockets: s, conns: map[Conn]struct{}{},
-		admission: newAdmission(g, s.Trusted, s.Strict)}
+		admission: newAdmission(g, slices.Concat(s.Trusted, s.Proxies), s.Strict)}
 	v.running, v.halt = context.WithCancel(context.Background())
 	if s.Certificate != nil {
 		v.tls = s.Certificate.config()
@@ -67,7 +67,7 @@ func Serve(g *Gate, s Sockets) (*Server, error) {
 
 func (v *Server) listen() (err error) {
 	for _, l := range v.sockets.Listeners {
-		if l.Scheme.secure() && v.tls == nil {
+		if l.Scheme.Secure() && v.tls == nil {
 			return fmt.Errorf("gate: listening on %s: there is no certificate", l)
 		}
 		p, err := listen(l)
@@ -195,6 +195,10 @@ func (v *Server) introduce(p *port, c *net.TCPConn, proxy netip.AddrPort) {
 	if !unwatch() { // stopping
 		return
 	}
+	if errors.Is(err, errNobody) {
+		c.Close()
+		return
+	}
 	if err != nil {
 		g.Counters.Unproxied.Add(1)
 		v.complain(proxy, err)
@@ -226,7 +230,7 @@ func (v *Server) enroll(p *port, c *net.TCPConn, from netip.AddrPort) {
 		c.Close()
 		return
 	}
-	if p.Scheme.secure() {
+	if p.Scheme.Secure() {
 		v.secure(c, p.framing(v), from.Addr(), from.String())
 		return
 	}

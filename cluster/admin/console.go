@@ -35,8 +35,9 @@ type Console struct {
 // Play tells a game's page where the gate is.
 type Play struct {
 	Name string `json:"name"`
-	WS   string `json:"ws,omitempty"`  // "ws://127.0.0.1:9401"
+	WS   string `json:"ws,omitempty"`  // "ws://127.0.0.1:9401", or "wss://..." if there is no other
 	TCP  string `json:"tcp,omitempty"` // "127.0.0.1:9400"
+	TLS  string `json:"tls,omitempty"` // the same in TLS
 }
 
 // console is a Console at work.

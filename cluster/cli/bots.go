@@ -51,7 +51,7 @@ func (t *tool) bots(config string, n int, length time.Duration, seed uint64, jso
 		return err
 	}
 	if len(nodes) > 0 {
-		err = p.play(ctx, nodes)
+		err = p.play(ctx, c, nodes)
 	} else {
 		err = t.withCluster(ctx, rush, c, p.play)
 	}
@@ -107,7 +107,7 @@ func playable(ctx context.Context, c *node.Config) ([]node.Running, error) {
 // withCluster brings a cluster up beside whatever else runs, with files and ports of its own, lets
 // f play it, and stops it.
 func (t *tool) withCluster(ctx, rush context.Context, c *node.Config,
-	f func(context.Context, []node.Running) error) (err error) {
+	f func(context.Context, *node.Config, []node.Running) error) (err error) {
 	dir, err := os.MkdirTemp("", "firefly-bots-")
 	if err != nil {
 		return fmt.Errorf("cli: making a place for a cluster: %w", err)
@@ -131,7 +131,7 @@ func (t *tool) withCluster(ctx, rush context.Context, c *node.Config,
 	}()
 	nodes, err := awaitPlay(life, own, supervised)
 	if err == nil {
-		err = f(life, nodes)
+		err = f(life, own, nodes)
 	}
 	stop()
 	return errors.Join(err, <-supervised)
@@ -175,14 +175,14 @@ type party struct {
 }
 
 // play connects the bots, lets them live, and adds up.
-func (p *party) play(ctx context.Context, nodes []node.Running) error {
+func (p *party) play(ctx context.Context, c *node.Config, nodes []node.Running) error {
 	gates := slices.DeleteFunc(slices.Clone(nodes), func(r node.Running) bool {
-		return len(doors([]node.Running{r})) == 0
+		return len(r.Doors()) == 0
 	})
 	if len(gates) == 0 {
 		return errors.New("cli: no gate runs here")
 	}
-	clients, err := p.connect(ctx, doors(gates))
+	clients, err := p.connect(ctx, c, doors(gates))
 	defer func() {
 		for _, c := range clients {
 			c.Close() //nolint:errcheck // the run is over
@@ -202,7 +202,7 @@ func (p *party) play(ctx context.Context, nodes []node.Running) error {
 }
 
 // connect opens all connections, a few at a time.
-func (p *party) connect(ctx context.Context, doors []string) ([]*client.Client, error) {
+func (p *party) connect(ctx context.Context, c *node.Config, doors []string) ([]*client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
 	defer cancel()
 	clients, errs := make([]*client.Client, p.n), make([]error, p.n)
@@ -213,7 +213,7 @@ func (p *party) connect(ctx context.Context, doors []string) ([]*client.Client, 
 		go func() { // ends with next
 			defer dialing.Done()
 			for i := range next {
-				clients[i], errs[i] = client.Dial(ctx, doors[i%len(doors)], p.options(p.timing.add))
+				clients[i], errs[i] = p.dial(ctx, c, doors[i%len(doors)], p.timing.add)
 			}
 		}()
 	}
@@ -230,10 +230,12 @@ func (p *party) connect(ctx context.Context, doors []string) ([]*client.Client, 
 	return open, nil
 }
 
-// options are a bot's; answered hears of each answer.
-func (t *tool) options(answered func(took time.Duration)) client.Options {
-	return client.Options{Catalogue: t.catalogue, Name: "bots/1", Policy: client.Resume,
-		Answered: func(_ uint32, took time.Duration) { answered(took) }}
+// dial connects a bot; answered hears of each answer.
+func (t *tool) dial(ctx context.Context, c *node.Config, door string,
+	answered func(took time.Duration)) (*client.Client, error) {
+	return client.Dial(ctx, door, client.Options{Catalogue: t.catalogue, Name: "bots/1", Policy: client.Resume,
+		Way:      way(c, door),
+		Answered: func(_ uint32, took time.Duration) { answered(took) }})
 }
 
 // live runs every bot until its time is over, and returns how each ended.

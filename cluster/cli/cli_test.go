@@ -24,6 +24,7 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster/freeport"
 	"github.com/fireflyrt/firefly/cluster/node"
+	"github.com/fireflyrt/firefly/gate"
 	"github.com/fireflyrt/firefly/persist"
 )
 
@@ -55,7 +56,7 @@ func fakeTool() *tool {
 		certify: func(_ context.Context, c *node.Config, dead node.Running) error {
 			return note(c, fmt.Sprintf("dead %s %d", dead.Name, dead.Incarnation))
 		},
-		login: func(ctx context.Context, gates []node.Running) error {
+		login: func(ctx context.Context, _ *node.Config, gates []node.Running) error {
 			return knock(ctx, gates[0].TCP)
 		}}
 }
@@ -161,7 +162,7 @@ func runFake(ctx context.Context, c *node.Config, name string, _ *slog.Logger) (
 	if err != nil {
 		return err
 	}
-	if err := control.Serves(n.TCP, ""); err != nil {
+	if err := control.Serves(gate.Listener{Scheme: gate.TCP, Address: n.TCP}); err != nil {
 		return err
 	}
 	if err := note(c, "start "+name); err != nil {

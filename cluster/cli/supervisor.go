@@ -302,11 +302,8 @@ func (s *Supervisor) where() string {
 		}
 	}
 	for _, c := range s.children {
-		if c.running.WS != "" {
-			return "ws://" + c.running.WS
-		}
-		if c.running.TCP != "" {
-			return "tcp://" + c.running.TCP
+		if doors := c.running.Doors(); len(doors) > 0 {
+			return doors[0]
 		}
 	}
 	return "no gate here"

@@ -34,7 +34,7 @@ type tool struct {
 	// certify tells the registry that a process has ended; nil: nobody is told.
 	certify func(ctx context.Context, c *node.Config, dead node.Running) error
 	// login logs in through the gates.
-	login func(ctx context.Context, gates []node.Running) error
+	login func(ctx context.Context, c *node.Config, gates []node.Running) error
 	// catalogue and bot are what `bots` plays with; a nil bot: the game has none.
 	catalogue wire.Catalogue
 	bot       func(b *client.Bot) error

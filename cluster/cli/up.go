@@ -83,7 +83,8 @@ func (t *tool) supervisor(c *node.Config, host string, once time.Duration, view 
 		return nil, err
 	}
 	p := Plan{Config: c, Nodes: nodes, Binary: binary, Env: t.env, Once: once,
-		ReadyWithin: readyWithin, Login: t.login, View: view, Scale: t.rescale(c.Path, host)}
+		ReadyWithin: readyWithin, View: view, Scale: t.rescale(c.Path, host),
+		Login: func(ctx context.Context, gates []node.Running) error { return t.login(ctx, c, gates) }}
 	if t.certify != nil {
 		p.Certify = func(ctx context.Context, dead node.Running) error {
 			return t.certify(ctx, c, dead)

@@ -78,6 +78,8 @@ type NodeConfig struct {
 	Advertise string // host:port by which others reach Listen; "": the same
 	TCP       string // client listener; "" none
 	WS        string // client listener; "" none
+	TLS       string // client listener; "" none
+	WSS       string // client listener; "" none
 	HTTP      string // metrics and health, on admin nodes the page; "" none
 	Host      string // name of the machine that starts it; "" any
 	Weight    int    // share of the shards, relative to the other nodes'
@@ -86,9 +88,11 @@ type NodeConfig struct {
 // GateConfig is the table [gate].
 type GateConfig struct {
 	gate.Limits
-	Trusted []string // networks without limits per address
-	Strict  []string // networks with them, whatever else they are
-	Origins []string // web origins that may open a WebSocket
+	Trusted          []string // networks without limits per address
+	Strict           []string // networks with them, whatever else they are
+	Origins          []string // web origins that may open a WebSocket
+	Proxies          []string // networks whose connections begin with a PROXY header
+	Certificate, Key string   // files of what clients see in TLS, absolute; "" none
 }
 
 // ActorsConfig is the table [actors]. FlushEvery is that of [persist].
@@ -240,7 +244,7 @@ func (n NodeConfig) Here(host string) bool { return n.Host == "" || n.Host == ho
 
 // A Listener is one address of a node, under the key that gave it.
 type Listener struct {
-	Key     string // listen, tcp, ws, http; etcd_port and its peer for a registry
+	Key     string // listen, tcp, ws, tls, wss, http; etcd_port and its peer for a registry
 	Address string
 }
 
@@ -263,24 +267,10 @@ func (c *Config) Listeners(n NodeConfig) []Listener {
 	return all
 }
 
-// doorKeys are the keys of a node that say where clients connect, each by the scheme of its name.
-var doorKeys = [...]string{"tcp", "ws"}
-
-// doors are where the node takes clients.
-func (n NodeConfig) doors() []gate.Listener {
-	var all []gate.Listener
-	for _, key := range doorKeys {
-		if a := *n.address(key); a != "" {
-			all = append(all, gate.Listener{Scheme: gate.Scheme(key), Address: a})
-		}
-	}
-	return all
-}
-
 // listenKeys are the keys of a node that hold an address which it listens at, addressKeys those that hold any.
 var (
-	listenKeys  = [...]string{"listen", "tcp", "ws", "http"}
-	addressKeys = [...]string{"listen", "tcp", "ws", "http", "advertise"}
+	listenKeys  = [...]string{"listen", "tcp", "ws", "tls", "wss", "http"}
+	addressKeys = [...]string{"listen", "tcp", "ws", "tls", "wss", "http", "advertise"}
 )
 
 func (n *NodeConfig) address(key string) *string {
@@ -291,6 +281,10 @@ func (n *NodeConfig) address(key string) *string {
 		return &n.TCP
 	case "ws":
 		return &n.WS
+	case "tls":
+		return &n.TLS
+	case "wss":
+		return &n.WSS
 	case "http":
 		return &n.HTTP
 	default:

@@ -16,6 +16,7 @@ func (r *reading) expand() {
 	c := r.config
 	c.Cluster.Data = absolute(filepath.Dir(c.Path), c.Cluster.Data)
 	c.TLS.resolve(filepath.Dir(c.Path))
+	c.Gate.resolve(filepath.Dir(c.Path))
 	hosted := slices.ContainsFunc(r.tables, func(n NodeConfig) bool { return n.Has(RoleRegistry) })
 	if c.Cluster.Etcd.Embedded {
 		c.Cluster.Etcd.Endpoints = []string{registryAddress(r.tables, c.Cluster.EtcdPort)}
@@ -80,6 +81,7 @@ func (r *reading) check() {
 	r.checkHosts()
 	r.checkPorts()
 	r.checkTLS()
+	r.checkDoors()
 	r.checkStore()
 	r.checkLimits()
 }
@@ -195,7 +197,7 @@ func (r *reading) checkRoles(n NodeConfig) {
 			advise(`say where its page is: http = "127.0.0.1:9480"`)
 	}
 	if n.Has(RoleGate) && len(n.doors()) == 0 {
-		r.wrong(at, "node %s has the role gate, but neither tcp nor ws", n.Table).
+		r.wrong(at, "node %s has the role gate, but none of tcp, ws, tls, wss", n.Table).
 			advise(`say where clients connect: ws = "127.0.0.1:9401"`)
 	}
 	for _, key := range doorKeys {

@@ -95,6 +95,7 @@ func (c *Config) CheckCertificates(now time.Time) error {
 			problems = append(problems, c.unproved(n.Name, err))
 		}
 	}
+	problems = append(problems, c.doorProblems()...)
 	if len(problems) > 0 {
 		return problems.sorted()
 	}

@@ -101,7 +101,8 @@ func (c *Config) Moved(data string, port int) *Config {
 	m.Cluster.EtcdPort = port
 	m.Cluster.Etcd = Etcd{Embedded: true, Endpoints: []string{loopback(port)}}
 	m.Persist.Store, m.Persist.DSN = StoreEmbedded, ""
-	m.TLS = TLSConfig{} // certificates are for the addresses of the original; these are the loopback's
+	m.TLS = TLSConfig{}  // certificates are for the addresses of the original; these are the loopback's
+	m.Gate.Proxies = nil // nobody stands between these
 	m.Nodes = nil
 	if len(c.With(RoleRegistry)) == 0 {
 		m.Nodes = append(m.Nodes, impliedRegistry(""))

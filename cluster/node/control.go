@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/fireflyrt/firefly/gate"
 )
 
 // maxSocketPath is how long a unix socket's path may be to work everywhere; Linux takes 107 bytes.
@@ -133,10 +135,11 @@ func (c *Control) Running() Running {
 func (c *Control) Earlier() Running { return c.earlier }
 
 // Serves writes into the run file that all of the node has come up, and where clients reach it.
-func (c *Control) Serves(tcp, ws string) error {
+func (c *Control) Serves(doors ...gate.Listener) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.running.Serves, c.running.TCP, c.running.WS = true, tcp, ws
+	c.running.Serves = true
+	c.running.opens(doors)
 	return c.running.write(c.file)
 }
 

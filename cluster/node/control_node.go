@@ -10,7 +10,6 @@ import (
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/cluster"
-	"github.com/fireflyrt/firefly/gate"
 )
 
 // startControl opens the control endpoint before anything else: from then on this process is the node, whoever started
@@ -25,9 +24,9 @@ func (p *process) startControl(context.Context) (err error) {
 // announce says that all has come up.
 func (p *process) announce(context.Context) error {
 	if p.sockets == nil {
-		return p.control.Serves("", "")
+		return p.control.Serves()
 	}
-	return p.control.Serves(p.sockets.Address(gate.TCP), p.sockets.Address(gate.WS))
+	return p.control.Serves(p.sockets.Listeners()...)
 }
 
 // certifyPause is between two tries to tell of a death.

@@ -1,13 +1,17 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/fireflyrt/firefly/gate"
 )
 
 // shortDir begins the name of a directory that was made for a socket whose path would be too long.
@@ -26,6 +30,8 @@ type Running struct {
 	Serves      bool     `json:"serves"`        // all of it has come up, though it may wait for other nodes
 	TCP         string   `json:"tcp,omitempty"` // the addresses as they are, ports chosen
 	WS          string   `json:"ws,omitempty"`
+	TLS         string   `json:"tls,omitempty"`
+	WSS         string   `json:"wss,omitempty"`
 	HTTP        string   `json:"http,omitempty"`
 	Build       string   `json:"build,omitempty"` // which binary below Config.BinDir, or ""
 
@@ -48,6 +54,20 @@ func (r *Running) identify() error {
 		r.Build = filepath.Base(dir)
 	}
 	return nil
+}
+
+// Doors are the addresses where clients are taken, as they dial them, browsers' first.
+func (r Running) Doors() []string {
+	all := []string{dialled("ws", r.WS), dialled("tcp", r.TCP), dialled("wss", r.WSS), dialled("tls", r.TLS)}
+	return slices.DeleteFunc(all, func(door string) bool { return door == "" })
+}
+
+// opens notes where clients are taken, the first address of each kind.
+func (r *Running) opens(doors []gate.Listener) {
+	for _, l := range doors {
+		at := map[gate.Scheme]*string{gate.TCP: &r.TCP, gate.WS: &r.WS, gate.TLS: &r.TLS, gate.WSS: &r.WSS}[l.Scheme]
+		*at = cmp.Or(*at, l.Address)
+	}
 }
 
 // write puts the run file in place, whole or not at all.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/gate"
 )
 
 // A tame node does what the test says.
@@ -139,7 +140,7 @@ func TestATornRunFileIsWrittenAnewByItsProcess(t *testing.T) {
 		t.Error("nobody is found")
 	}
 	c := open(t, dir, &tame{})
-	if err := c.Serves("127.0.0.1:1", ""); err != nil {
+	if err := c.Serves(gate.Listener{Scheme: gate.TCP, Address: "127.0.0.1:1"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "game-1.json"), []byte(`{"name":"ga`), 0o600); err != nil {

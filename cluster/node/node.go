@@ -32,7 +32,8 @@ type Parts struct {
 	Database    persist.Database // on nodes with the role persist
 	Level       string           // what it said of itself when it was opened
 	Tables      *hotreload.Set
-	Tap         actors.Tap // hears what entities do; nil: nobody listens
+	Shown       *gate.Certificate // to clients in TLS; nil: none come so
+	Tap         actors.Tap        // hears what entities do; nil: nobody listens
 	Log         *slog.Logger
 	Ground      *actors.Ground // that actors stand on; nil: one of the node's own
 	Condemned   func()         // the others believe this process dead: it must end
@@ -109,7 +110,7 @@ func (n *Node) newCluster(incarnation uint64) (*cluster.Cluster, error) {
 	}
 	c, err := cluster.New(cluster.Options{
 		Self: cluster.Member{Name: n.self.Name, Incarnation: incarnation, Roles: n.self.Roles,
-			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, HTTP: n.self.HTTP,
+			Link: n.self.Advertise, TCP: n.self.TCP, WS: n.self.WS, TLS: n.self.TLS, WSS: n.self.WSS, HTTP: n.self.HTTP,
 			Weight: n.self.Weight, Process: n.parts.Incarnation},
 		Shards: n.config.Cluster.Shards, Lease: n.config.Cluster.Lease, Expected: expected,
 		Registry: registry, Carrier: n.lives.berth.Tenant(),

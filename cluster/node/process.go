@@ -1,12 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +62,7 @@ type process struct {
 	incarnation uint64 // of its first life
 
 	credential *identity.Credential // nil: connections are plain, and on the loopback
+	shown      *gate.Certificate    // to clients; nil: none come in TLS
 
 	link     *cluster.Link
 	node     *Node
@@ -118,6 +119,9 @@ func (p *process) startLink(context.Context) (err error) {
 	if p.credential, err = OpenCredential(p.config, p.self, p.log); err != nil {
 		return err
 	}
+	if p.shown, err = OpenDoorCertificate(p.config, p.self, p.log); err != nil {
+		return err
+	}
 	if p.link, err = cluster.NewLink(p.self.Listen, p.credential, p.log); err != nil {
 		return err
 	}
@@ -154,7 +158,7 @@ func (p *process) startNode(ctx context.Context) error {
 	}
 	parts := Parts{Incarnation: p.incarnation, Seed: cluster.NewIncarnation(), Draw: cluster.NewIncarnation,
 		Clock: p.clock, Scheduler: p.pool, Carrier: p.link, Tables: tables, Tap: p.recorder, Log: p.log,
-		Condemned: p.condemn, Reborn: p.reborn}
+		Condemned: p.condemn, Reborn: p.reborn, Shown: p.shown}
 	if p.self.Has(RolePersist) {
 		within, cancel := context.WithTimeout(ctx, startWithin)
 		defer cancel()
@@ -238,34 +242,16 @@ func (p *process) startGate(context.Context) (err error) {
 	if p.node.Gate == nil {
 		return nil
 	}
-	trusted, err := prefixes("gate.trusted", p.config.Gate.Trusted)
+	s, err := p.config.sockets(p.self, p.shown)
 	if err != nil {
 		return err
 	}
-	strict, err := prefixes("gate.strict", p.config.Gate.Strict)
-	if err != nil {
-		return err
-	}
-	p.sockets, err = gate.Serve(p.node.Gate, gate.Sockets{Listeners: p.self.doors(),
-		Origins: p.config.Gate.Origins, Trusted: trusted, Strict: strict})
+	p.sockets, err = gate.Serve(p.node.Gate, s)
 	if err != nil {
 		return err
 	}
 	p.ending(p.sockets.Stop)
 	return nil
-}
-
-// prefixes reads the networks of a key.
-func prefixes(key string, texts []string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for _, text := range texts {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
-		}
-		all = append(all, network)
-	}
-	return all, nil
 }
 
 func (p *process) startHTTP(context.Context) error {
@@ -286,16 +272,23 @@ func (p *process) startHTTP(context.Context) error {
 	return nil
 }
 
+// dialled is an address as a client dials it.
+func dialled(scheme, address string) string {
+	if address == "" {
+		return ""
+	}
+	return scheme + "://" + address
+}
+
 // play tells a page which gate is up.
 func (p *process) play() admin.Play {
 	at := admin.Play{Name: p.blueprint.Name}
 	for _, m := range p.node.Cluster().View().Members {
-		if m.HasRole(RoleGate) && at.WS == "" && m.WS != "" {
-			at.WS = "ws://" + m.WS
+		if !m.HasRole(RoleGate) {
+			continue
 		}
-		if m.HasRole(RoleGate) && at.TCP == "" {
-			at.TCP = m.TCP
-		}
+		at.TCP, at.TLS = cmp.Or(at.TCP, m.TCP), cmp.Or(at.TLS, m.TLS)
+		at.WS = cmp.Or(at.WS, dialled("ws", m.WS), dialled("wss", m.WSS))
 	}
 	return at
 }

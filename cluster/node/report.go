@@ -130,6 +130,12 @@ func (n *Node) reportGate(r *admin.Report) {
 		"shut_handshakes_total":  int64(c.ShutHandshakes.Load()),
 		"shut_open_total":        int64(c.ShutOpen.Load()), "shut_new_total": int64(c.ShutNew.Load()),
 		"shut_banned_total": int64(c.ShutBanned.Load()),
+		"unsecured_total":   int64(c.Unsecured.Load()),
+		"unproxied_total":   int64(c.Unproxied.Load()),
+	}
+	if shown := n.parts.Shown; shown != nil {
+		r.Gate["certificate_seconds"] = int64(shown.Until().Sub(r.At).Seconds())
+		r.Gate["certificate_failed_total"] = int64(shown.Failures())
 	}
 	r.Answers, r.Closes = map[string]uint64{}, map[string]uint64{}
 	for code, count := range c.Errors() {
