@@ -120,9 +120,11 @@ func TestAFrameAtTheBoundIsTakenAndOneOverItIsNot(t *testing.T) {
 		if r, err := h.call(c, &say{text}); err != nil || r.(*said).Text != text {
 			t.Errorf("at the bound: %v", err)
 		}
-		_, err := h.call(c, &say{text + "x"})
-		if err == nil || !strings.Contains(err.Error(), "BAD_FRAME") {
-			t.Errorf("over it: %v", err)
+		p := h.pipe(at)
+		h.greet(p, "bob")
+		h.write(p, wire.AppendFrame(nil, 0, 110, 2, []byte(`{"text":"`+text+`x"}`)))
+		if got := lastWords(t, p); got.Number != wire.CloseBadFrame {
+			t.Errorf("over it: %+v", got)
 		}
 	})
 }
