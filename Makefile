@@ -8,7 +8,7 @@ help: ## this list
 run: ## start the cluster of runtime.toml, and Meadow in it
 	go run ./sample up
 
-test: ## all tests; those that need a MariaDB or a Chromium skip without one
+test: ## all tests; those that need a MariaDB, a Chromium or a Node skip without one
 	go test ./...
 
 ci: ## all checks, as they must pass before a change lands
@@ -45,6 +45,7 @@ chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kill
 		go test -count 1 -timeout 30m -v ./sample/relay
 	FIREFLY_SEEDS=200 go test -count 1 -timeout 30m -run 'Whatever|Random|Life' ./actors
 	FIREFLY_LONG=1 go test -count 1 -timeout 30m -v -run 'WhateverBefalls' ./cluster ./sample
+	FIREFLY_EVERY_BYTE=1 go test -count 1 -timeout 30m -v ./gate/client/ts
 	go test -count 1 -timeout 30m -run Sparks ./sample -rapid.checks 1000
 	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 FIREFLY_SEEDS=200 go test -count 1 -timeout 30m \
 		-run 'StoreIsAway|Takeovers|RowsLife|WhateverTheServerDoes|NoConfirmedUpdate' ./persist -rapid.checks 2000

@@ -275,12 +275,14 @@ class WebLine {
         socket.binaryType = "arraybuffer";
         socket.onopen = () => this.#over || ears.opened();
         socket.onmessage = (e) => this.#over || ears.heard(new Uint8Array(e.data));
-        socket.onclose = (e) => {
+        const closed = (text) => {
             if (this.#over)
                 return;
             this.#over = true;
-            ears.closed(`WebSocket closed with ${e.code}`);
+            ears.closed(text);
         };
+        socket.onclose = (e) => closed(`WebSocket closed with ${e.code}`);
+        socket.onerror = () => closed("WebSocket failed"); // Node 20 says no more when it could not connect
     }
     send(frame) {
         if (this.#socket.readyState === WebSocket.OPEN)

@@ -3,6 +3,7 @@ package ts_test
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func newHouse(t *testing.T, change func(*gate.Limits)) *house {
 	t.Helper()
 	h := &house{t: t, sessions: map[actors.Ref]func(*actors.Envelope){}, heard: map[actors.Ref][]int{}}
 	o := gate.Options{Node: "gate-1", Incarnation: uint64(time.Now().UnixNano()), Catalogue: messages, Backend: h,
-		Clock: clock{}, Scheduler: h, Limits: gate.DefaultLimits()}
+		Clock: clock{}, Scheduler: h, Limits: gate.DefaultLimits(), Draw: rand.Uint64}
 	change(&o.Limits)
 	var err error
 	if h.gate, err = gate.New(o); err != nil {

@@ -43,11 +43,13 @@ class WebLine implements Line {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#over || ears.opened();
     socket.onmessage = (e: MessageEvent<ArrayBuffer>) => this.#over || ears.heard(new Uint8Array(e.data));
-    socket.onclose = (e) => {
+    const closed = (text: string) => {
       if (this.#over) return;
       this.#over = true;
-      ears.closed(`WebSocket closed with ${e.code}`);
+      ears.closed(text);
     };
+    socket.onclose = (e) => closed(`WebSocket closed with ${e.code}`);
+    socket.onerror = () => closed("WebSocket failed"); // Node 20 says no more when it could not connect
   }
 
   send(frame: Bytes): void {

@@ -5,7 +5,7 @@ import { connect } from "../../../../sample/web/firefly.js";
 import { Proxy } from "./proxy.js";
 import { Enter, News } from "./stage.js";
 
-export const { FIREFLY_GATE_TCP: tcp, FIREFLY_GATE_WS: ws } = process.env;
+export const { FIREFLY_GATE_TCP: tcp, FIREFLY_GATE_WS: ws, FIREFLY_FORGETFUL_TCP: forgetful } = process.env;
 export const skip = tcp ? false : "it needs a gate: go test ./gate/client/ts";
 export const skipWeb = skip || typeof WebSocket === "undefined" && "this Node has no WebSocket";
 

@@ -8,6 +8,7 @@ export class Proxy {
   #cuts = []; // for the connections to come, in order: {up, down} bytes after which each breaks
   down = false; // nobody gets through
   dials = 0;
+  carried = { up: 0, down: 0 }; // bytes
 
   // open is a proxy before the gate at host:port of an address.
   static async open(address) {
@@ -33,14 +34,15 @@ export class Proxy {
     };
     for (const s of [near, far]) s.setNoDelay(true).on("error", end).on("close", end);
     this.#pairs.add(pair);
-    const carry = (from, to, left) => from.on("data", (bytes) => {
+    const carry = (way, from, to, left) => from.on("data", (bytes) => {
       if (pair.frozen) return;
+      this.carried[way] += bytes.length;
       to.write(bytes.subarray(0, left));
       left -= bytes.length;
       if (left <= 0) setImmediate(end);
     });
-    carry(near, far, up);
-    carry(far, near, down);
+    carry("up", near, far, up);
+    carry("down", far, near, down);
   }
 
   // breaks ends all connections.
