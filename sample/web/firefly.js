@@ -629,8 +629,12 @@ class Visit {
     }
     /** doubt asks whether the gate is still there, because something tells that it might not be. */
     doubt() { this.#pulse?.ask(); }
-    /** leave ends the connection, and its session at the gate. Nothing more is told. */
-    leave() { this.#hangUp(true); }
+    /** leave ends the connection, and its session at the gate, which is told so. Nothing more is told here. */
+    leave() {
+        if (this.welcomed)
+            this.#line.send(packJSON(CLOSE, 0, {}));
+        this.#hangUp(true);
+    }
     /** drop ends the connection; its session may be resumed. Nothing more is told. */
     drop() { this.#hangUp(false); }
     /** cut is drop, and the reason is told. */
@@ -809,8 +813,11 @@ class Client {
         try {
             this.#visit = new Visit(url, hello, this.#host, this.#options);
         }
-        catch (error) { // no such way: another try would find none either
-            this.#end({ code: "UNREACHABLE", number: 3000, text: String(error), error });
+        catch (error) { // no such way: another try finds another only if it is asked for
+            if (typeof this.#url === "function")
+                failed(String(error), error);
+            else
+                this.#end({ code: "UNREACHABLE", number: 3000, text: String(error), error });
         }
     }
     #welcomed(visit, welcome) {

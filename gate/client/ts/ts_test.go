@@ -72,6 +72,11 @@ func TestTheTypeScriptClientPlaysAtARealGate(t *testing.T) {
 		env = append(env, "NODE_OPTIONS="+flag)
 	}
 	t.Log(node(t, env, append([]string{"--test"}, tests...)...))
+	for _, s := range h.gate.Sessions(1000) {
+		if s.Who == player.Ref("leaver") {
+			t.Errorf("who has left for good is waited for: %+v", s)
+		}
+	}
 }
 
 func TestTheServedClientIsWhatItsSourceGives(t *testing.T) {

@@ -129,8 +129,9 @@ export class Client implements Voice {
     const hello = { version: 2, codec: codec.name, client, ticket: shown, resume: this.#session.resume } as const;
     try {
       this.#visit = new Visit(url, hello, this.#host, this.#options);
-    } catch (error) { // no such way: another try would find none either
-      this.#end({ code: "UNREACHABLE", number: 3000, text: String(error), error });
+    } catch (error) { // no such way: another try finds another only if it is asked for
+      if (typeof this.#url === "function") failed(String(error), error);
+      else this.#end({ code: "UNREACHABLE", number: 3000, text: String(error), error });
     }
   }
 

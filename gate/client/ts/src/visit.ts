@@ -89,8 +89,11 @@ export class Visit {
   /** doubt asks whether the gate is still there, because something tells that it might not be. */
   doubt(): void { this.#pulse?.ask(); }
 
-  /** leave ends the connection, and its session at the gate. Nothing more is told. */
-  leave(): void { this.#hangUp(true); }
+  /** leave ends the connection, and its session at the gate, which is told so. Nothing more is told here. */
+  leave(): void {
+    if (this.welcomed) this.#line.send(packJSON(CLOSE, 0, {}));
+    this.#hangUp(true);
+  }
 
   /** drop ends the connection; its session may be resumed. Nothing more is told. */
   drop(): void { this.#hangUp(false); }

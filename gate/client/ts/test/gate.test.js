@@ -28,6 +28,12 @@ test("what is not for strangers is refused before the login, and its end is fina
   assert.deepEqual([ended.name, ended.code, ended.cause.name], ["Ended", "NOT_BOUND", "Refusal"]);
 });
 
+test("who leaves says so", { skip }, async (t) => {
+  const { client } = await plays(t, tcp, { name: "leaver" });
+  assert.deepEqual(await client.call(Ask, { n: 1 }), { n: 1 });
+  client.close(); // go test looks whether the session is gone
+});
+
 test("who is thrown out, or comes twice, does not come back", { skip }, async (t) => {
   const proxy = await proxied(t, tcp), first = await plays(t, proxy.url);
   const second = await plays(t, proxy.url, { name: first.name });

@@ -16,12 +16,14 @@ export const Fall = { number: 104, name: "Fall", reply: null };
 let players = 0;
 const someone = () => `player-${process.pid}-${++players}`;
 
+const AT_MOST = 100_000; // ms that anybody plays: a test whose gate is gone ends, too
+
 // plays connects somebody who is logged in; t's end closes it.
 export async function plays(t, url, options = {}) {
   const name = options.name ?? someone(), states = [], news = [];
   const client = await connect(url, {
     client: "test/1", login: (door) => door.call(Enter, { name }), onState: (s) => states.push(s),
-    backoff: { first: 2, most: 50 }, ...options,
+    backoff: { first: 2, most: 50 }, signal: AbortSignal.timeout(AT_MOST), ...options,
   });
   t.after(() => client.close());
   client.on(News, (m) => news.push(m.n));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ask, connect, Deed, fails, News, PING, PONG, settled, Stage } from "./stage.js";
+import { Ask, CLOSE, connect, Deed, fails, News, PING, PONG, settled, Stage, Wire } from "./stage.js";
 
 // opening begins a client whose connections all break at once, and returns the waits between its tries.
 async function waits(stage, n) {
@@ -98,6 +98,7 @@ test("close leaves for good, and a signal closes", async () => {
   stage.client.close();
   stage.client.close();
   assert.deepEqual([stage.wire.over, stage.wire.left, stage.state.why.code], [true, true, "CLOSED"]);
+  assert.deepEqual(stage.wire.heard.at(-1), { number: CLOSE, seq: 0, body: {} }, "the gate is told");
   assert.equal((await call).code, "OUTCOME_UNKNOWN");
   assert.equal(stage.clock.armed, 0);
   const control = new AbortController(), other = await new Stage({ signal: control.signal }).begins();
@@ -168,6 +169,20 @@ test("address and ticket may be asked for before each try, and what is not found
   slow.client.open();
   await slow.clock.pass(1000);
   assert.deepEqual([slow.state.why.code, slow.wires.length], ["UNREACHABLE", 0]);
+});
+
+test("an address that leads nowhere is final, unless there may be another next time", async () => {
+  let asked = 0;
+  const dial = (to, ears) => {
+    if (to === "") throw new TypeError("no address");
+    return new Wire(to, ears);
+  };
+  const fixed = new Stage({ url: "", dial });
+  assert.equal((await fails(fixed.client.open())).code, "UNREACHABLE");
+  const found = new Stage({ url: () => ++asked < 3 ? "" : "test://gate", dial });
+  found.client.open();
+  await found.clock.pass(1000);
+  assert.deepEqual([asked, found.states.map((s) => s.why.text)], [3, Array(2).fill("TypeError: no address")]);
 });
 
 test("a browser's word that the network is back cuts the waiting short; that it is gone, the doubt", async () => {
