@@ -16,6 +16,7 @@ import (
 type line struct {
 	Name, Session string
 	Resumed       bool
+	Wait          float64 // ms until the next try
 }
 
 func (p *tab) line() (l line) {
@@ -43,6 +44,9 @@ func (p *tab) cable(pulled bool) {
 	p.do(network.EmulateNetworkConditions(pulled, 0, -1, -1))
 }
 
+// near is as near as a firefly comes to rest where it was told to fly: it glides.
+const near = 60
+
 // TestAPulledCableIsNoticedByNobody is the whole way of a resumed session: a player in a browser, whose network is gone
 // for longer than its client believes in it, and somebody who looks on.
 func TestAPulledCableIsNoticedByNobody(t *testing.T) {
@@ -55,8 +59,13 @@ func TestAPulledCableIsNoticedByNobody(t *testing.T) {
 	ada.enter("http://"+c.Config.With("admin")[0].HTTP+"/#1,1", "ada")
 	west, east := meadow.Within("1,1", 0.3, 0.5), meadow.Within("1,1", 0.7, 0.5)
 	ada.fly(west)
-	bob.await("to see ada in the west", func() bool { return bob.seen["ada"].Far(west) < 30 })
+	bob.await("to see ada in the west", func() bool { return bob.seen["ada"].Far(west) < near })
 	before := ada.holds("ada to be online", func(l line) bool { return l.Name == "online" })
+	ada.do(chromedp.Evaluate(`window.noticed = false;
+		new MutationObserver(() => {
+			const seen = (id) => document.getElementById(id);
+			window.noticed ||= !seen("veil").hidden || !seen("gate").classList.contains("gone");
+		}).observe(document.body, { subtree: true, attributes: true })`, nil))
 
 	ada.cable(true)
 	ada.fly(east)
@@ -65,9 +74,7 @@ func TestAPulledCableIsNoticedByNobody(t *testing.T) {
 	ada.holds("her client to find out that it is alone", func(l line) bool { return l.Name == "away" })
 	say(t, bob, "look, the moon")
 	ada.do(chromedp.Evaluate(`void meadow.say("what a night")`, nil))
-	if hidden, gone := ada.shows("#veil", "hidden"), ada.shows("#gate", "class"); hidden != "true" || gone != "gone" {
-		t.Errorf("the player sees a veil (hidden: %s) or a door (class: %s)", hidden, gone)
-	}
+	ada.holds("her client to have tried a few times", func(l line) bool { return l.Wait >= 1000 })
 	if text := ada.text("#log"); strings.Contains(text, "moon") {
 		t.Errorf("the cable was not pulled: ada has heard %q", text)
 	}
@@ -80,8 +87,8 @@ func TestAPulledCableIsNoticedByNobody(t *testing.T) {
 	}
 	ada.reads("#log", "look, the moon")
 	bob.await("to hear ada", func() bool { return slices.Contains(bob.heard, "ada: what a night") })
-	bob.await("to see ada in the east", func() bool { return bob.seen["ada"].Far(east) < 30 })
-	back := ada.sees("ada in the east", func(s sight) bool { return s.Connected && s.Far(east) < 30 })
+	bob.await("to see ada in the east", func() bool { return bob.seen["ada"].Far(east) < near })
+	back := ada.sees("ada in the east", func(s sight) bool { return s.Connected && s.Far(east) < near })
 	if back.Room != at.Room || at.X < west.X {
 		t.Errorf("ada was at %v and is at %v", at, back)
 	}
@@ -89,6 +96,10 @@ func TestAPulledCableIsNoticedByNobody(t *testing.T) {
 		if n := strings.Count(ada.text("#log"), words); n != 1 {
 			t.Errorf("ada has read %q %d times", words, n)
 		}
+	}
+	var noticed bool
+	if ada.do(chromedp.Evaluate(`window.noticed`, &noticed)); noticed {
+		t.Error("the player was shown a veil or a door")
 	}
 	bob.mu.Lock()
 	if slices.Contains(bob.left, "ada") || countOf(bob.heard, "ada: what a night") != 1 {
@@ -105,16 +116,6 @@ func say(t *testing.T, p *pilot, words string) {
 	if _, err := p.connection().Call(t.Context(), &chat.Say{Text: words}); err != nil {
 		t.Error(err)
 	}
-}
-
-// shows is an attribute of an element of the page; "true" if it has one without a value.
-func (p *tab) shows(selector, attribute string) (value string) {
-	p.t.Helper()
-	p.do(chromedp.Evaluate(fmt.Sprintf(`(() => {
-		const e = document.querySelector(%q), v = e.getAttribute(%q);
-		return v === "" ? "true" : String(v);
-	})()`, selector, attribute), &value))
-	return value
 }
 
 func countOf(all []string, one string) (n int) {

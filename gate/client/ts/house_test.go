@@ -136,13 +136,13 @@ func (h *house) Route(e *actors.Envelope) {
 			return
 		}
 		h.note(e.To, m.N)
-		h.answer(e, 200, told{m.N})
+		h.answer(e, 200, told(m))
 	case 101:
 		var m deed
 		h.read(e, &m)
 		h.note(e.To, m.N)
 		h.deliver(&actors.Envelope{Type: actors.Message, To: e.Session, From: e.To, Number: 201, Codec: wire.JSON,
-			Body: h.body(told{m.N})})
+			Body: h.body(told(m))})
 		h.deliver(e.Answer(0, 0, nil))
 	case 102:
 		var m enter
