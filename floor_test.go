@@ -33,15 +33,17 @@ var floors = map[string][]string{
 	"record":              {"actors", "actors/wire"},
 	"cluster":             {"actors", "actors/wire", "cluster/identity"},
 	"cluster/identity":    {},
+	"cluster/spelling":    {},
+	"cluster/prompt":      {"actors", "actors/wire", "gate/client", "cluster/spelling"},
 	"cluster/original":    {},
 	"cluster/admin":       {"actors", "actors/wire"},
 	"cluster/node": {"actors", "actors/wire", "gate", "gate/client", "persist", "hotreload", "record", "cluster",
-		"cluster/admin", "cluster/identity"},
+		"cluster/admin", "cluster/identity", "cluster/spelling"},
 	"cluster/replay": {"actors", "actors/wire", "actors/virtual", "gate", "gate/client", "persist", "hotreload",
 		"record", "cluster", "cluster/admin", "cluster/node"},
 	"cluster/cli": {"actors", "actors/wire", "gate", "gate/client", "persist", "hotreload", "record", "cluster",
 		"cluster/admin", "cluster/node", "cluster/replay", "cluster/freeport", "cluster/determinism",
-		"cluster/identity", "cluster/original"},
+		"cluster/identity", "cluster/original", "cluster/prompt"},
 	"cluster/clustertest": {"cluster/node", "cluster/freeport"},
 	"modules/":            {"actors", "actors/wire", "hotreload", "modules/"},
 	"sample": {"actors", "actors/wire", "hotreload", "persist", "gate/client", "cluster/node", "cluster/cli",
@@ -71,6 +73,8 @@ var dependencies = map[string][]string{
 	"github.com/coder/websocket":          {"gate/client/websocket.go"},
 	"github.com/chromedp/chromedp":        {},
 	"golang.org/x/tools":                  {"cluster/determinism/"},
+	"golang.org/x/term": {"cluster/prompt/editor.go", "cluster/cli/screen.go", "cluster/cli/replay.go",
+		"cluster/cli/migrate.go"},
 }
 
 // A source is one parsed file.

@@ -21,7 +21,7 @@ const (
 var goroutines = []string{
 	"actors/system.go", "cluster/etcd.go", "cluster/registry.go", "cluster/link.go", "cluster/node/", "cluster/cli/",
 	"cluster/admin/server.go", "gate/gnet.go", "gate/client/", "hotreload/watch.go", "persist/mariadbtest/",
-	"cluster/clustertest/",
+	"cluster/clustertest/", "cluster/prompt/prompt.go",
 }
 
 // Files of these folders hold behaviours: what they ask for comes through ctx.
@@ -34,6 +34,7 @@ var reflection = []string{
 	"actors/turn.go",   // the type of an event, to find its listeners
 	"actors/entity.go", // the same for the runtime's own events
 	"persist/table_column.go", "hotreload/", "cluster/node/", "gate/client/",
+	"cluster/prompt/shape.go", // fields of messages, to complete their names
 }
 
 func read(t *testing.T, path string) string {

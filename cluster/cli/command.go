@@ -61,7 +61,8 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 	root.AddCommand(t.upCommand(config), t.nodeCommand(config), t.checkCommand(config),
 		t.psCommand(config), t.scaleCommand(config), t.drainCommand(config), t.stopCommand(config),
 		t.startCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config),
-		t.migrateCommand(config), t.boxCommand(config), t.certCommand(config), t.importCommand(config))
+		t.connectCommand(config), t.migrateCommand(config), t.boxCommand(config), t.certCommand(config),
+		t.importCommand(config))
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 		args := c.Args

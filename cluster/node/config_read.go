@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fireflyrt/firefly/cluster/spelling"
 )
 
 // A reading turns one file into a Config and collects what is wrong on the way; nothing ends it
@@ -197,7 +199,7 @@ func (r *reading) unknown(e entry, table, last string, there []string) {
 	switch {
 	case len(there) > 0:
 		do := instead(last, there)
-		if _, near := nearest(last, there); !near {
+		if _, near := spelling.Nearest(last, there); !near {
 			if other, ok := elsewhere(last); ok {
 				do = "did you mean " + other + "?"
 			}

@@ -179,21 +179,6 @@ func TestSizesReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestDistanceCountsEditsAndSwaps(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"roles", "roles", 0}, {"role", "roles", 1}, {"rolse", "roles", 1},
-		{"", "abc", 3}, {"kitten", "sitting", 3},
-	} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("%s to %s: %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}
-
 func TestEveryKeyHasASentenceADefaultInBoundsAndAPlace(t *testing.T) {
 	t.Parallel()
 	seen := map[any]string{} // fields

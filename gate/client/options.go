@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
@@ -22,6 +23,8 @@ type Options struct {
 	// Queue is how many pushes wait in Pushes; what comes then is dropped and counted. Default
 	// 1024.
 	Queue int
+	// Strayed, if set, gets every error that names no request, in order with pushes.
+	Strayed func(*actors.Refusal)
 	// Answered, if set, is told of every answer how long it took.
 	Answered func(number uint32, took time.Duration)
 

@@ -68,8 +68,11 @@ func (c *Client) refused(body []byte, asks bool) error {
 	}
 	c.strayed.Add(1)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.stray = r
+	c.mu.Unlock()
+	if c.o.Strayed != nil {
+		c.o.Strayed(r)
+	}
 	return nil
 }
 
