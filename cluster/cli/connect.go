@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,9 +17,9 @@ import (
 
 func (t *tool) connectCommand(config *string) *cobra.Command {
 	var codec, ticket string
-	var json bool
+	var json, trusting bool
 	c := &cobra.Command{
-		Use:   "connect [ADDRESS] [--codec proto] [--ticket T]",
+		Use:   "connect [ADDRESS] [--codec proto] [--ticket T] [--insecure]",
 		Short: "Talk to a gate as a client does: send messages by name or number, see replies and pushes",
 		Long: `Talk to a gate as a client does: send messages by name or number, see replies and pushes.
 
@@ -33,41 +34,47 @@ was answered with yes, 2 the command or a line of a script is wrong.`,
 			if err != nil {
 				return misuse{err}
 			}
-			address, err := t.door(*config, args)
+			address, way, err := t.door(*config, args)
 			if err != nil {
 				return err
 			}
+			if trusting {
+				way.TLS = &tls.Config{InsecureSkipVerify: true}
+			}
 			return t.connect(prompt.Options{Address: address, In: t.in, Out: t.out, JSON: json, Client: client.Options{
-				Catalogue: t.catalogue, Codec: spoken, Ticket: ticket, Name: "connect/1"}})
+				Catalogue: t.catalogue, Codec: spoken, Ticket: ticket, Name: "connect/1", Way: way}})
 		},
 	}
 	c.Flags().StringVar(&codec, "codec", "json", "of the bodies on the wire: json or proto; you write JSON")
 	c.Flags().StringVar(&ticket, "ticket", "", "who you are, if the game gives out tickets")
+	c.Flags().BoolVar(&trusting, "insecure", false, "believe whatever certificate wss:// and tls:// show")
 	c.Flags().BoolVar(&json, "json", false, "print one JSON object for each event")
 	return c
 }
 
-// door is the address to connect to: the one that was given, or a gate's that runs here.
-func (t *tool) door(config string, given []string) (string, error) {
+// door is the address to connect to, and how: the one that was given, or a gate's that runs here.
+func (t *tool) door(config string, given []string) (string, client.Way, error) {
 	if len(given) > 0 {
 		if !strings.Contains(given[0], "://") {
-			return "", misuse{fmt.Errorf("%[1]s does not say how; write ws://%[1]s or tcp://%[1]s", given[0])}
+			err := fmt.Errorf("%[1]s does not say how; write ws://%[1]s or tcp://%[1]s", given[0])
+			return "", client.Way{}, misuse{err}
 		}
-		return given[0], nil
+		return given[0], client.Way{}, nil
 	}
 	c, err := t.load(config)
 	if err != nil {
-		return "", err
+		return "", client.Way{}, err
 	}
 	found, err := node.ReadRunning(c.RunDir())
 	if err != nil {
-		return "", err
+		return "", client.Way{}, err
 	}
 	there := doors(slices.DeleteFunc(found, func(r node.Running) bool { return !r.Alive() }))
 	if len(there) == 0 {
-		return "", errors.New("cli: no gate runs here; up starts one, or name one: connect ws://HOST:PORT")
+		err := errors.New("cli: no gate runs here; up starts one, or name one: connect ws://HOST:PORT")
+		return "", client.Way{}, err
 	}
-	return there[0], nil
+	return there[0], way(c, there[0]), nil
 }
 
 func (t *tool) connect(o prompt.Options) error {

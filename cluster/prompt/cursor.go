@@ -7,13 +7,11 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// A cursor is a place in a JSON text that is being written: in which object or list it is, and what of a name stands
-// before it.
+// A cursor is a place in a JSON text that is being written: in which object or list it is, and whether in a name.
 type cursor struct {
 	open   []opened
 	begins int  // where the name that is being written begins, with its quote
 	naming bool // a field's name goes here
-	prefix string
 }
 
 // An opened is an object or a list that is not closed yet.
@@ -39,7 +37,7 @@ func locate(root shape, text string) cursor {
 		case '"':
 			end := closing(text, i)
 			if end < 0 {
-				c.write(text, i, text[i+1:])
+				c.stand(i)
 				return c
 			}
 			c.name(text[i : end+1])
@@ -51,13 +49,13 @@ func locate(root shape, text string) cursor {
 				end++
 			}
 			if end == len(text) {
-				c.write(text, i, text[i:])
+				c.stand(i)
 				return c
 			}
 			i = end - 1
 		}
 	}
-	c.write(text, len(text), "")
+	c.stand(len(text))
 	return c
 }
 
@@ -106,11 +104,10 @@ func (c *cursor) name(quoted string) {
 	in.naming = false
 }
 
-// write notes that the text ends in a name, or before one.
-func (c *cursor) write(text string, at int, prefix string) {
+// stand notes that the text ends in what begins at a place, or there.
+func (c *cursor) stand(at int) {
 	n := len(c.open)
-	c.begins, c.prefix = at, prefix
-	c.naming = n > 0 && c.open[n-1].naming
+	c.begins, c.naming = at, n > 0 && c.open[n-1].naming
 }
 
 // shapeAt is the shape of the object in which a text of a message's body ends.

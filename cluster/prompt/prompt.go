@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -169,7 +168,8 @@ func (p *prompt) do(ctx context.Context, o order) error {
 func (p *prompt) send(ctx context.Context, o order) error {
 	if o.oneWay {
 		if err := p.client.Send(o.msg); err != nil {
-			return p.unsent(o, err)
+			p.unsent(o, err)
+			return nil
 		}
 		p.message("sent", 0, o.msg, 0)
 		return nil
@@ -177,28 +177,28 @@ func (p *prompt) send(ctx context.Context, o order) error {
 	p.asked++
 	n, began := p.asked, time.Now()
 	p.message("asked", n, o.msg, 0)
-	var answer sync.WaitGroup
-	answer.Add(1)
+	answer := make(chan struct{})
 	err := p.client.Ask(o.msg, func(reply any, err error) {
-		defer answer.Done()
+		defer close(answer)
 		p.answered(n, o, time.Since(began), reply, err)
 	})
-	if err != nil {
-		return p.unsent(o, err)
-	}
-	if p.editor == nil {
-		stop := context.AfterFunc(ctx, func() { p.client.Close() }) // which answers every call
-		answer.Wait()
-		stop()
+	switch {
+	case err != nil:
+		p.unsent(o, err)
+	case p.editor == nil:
+		select {
+		case <-answer:
+		case <-ctx.Done():
+			return ErrInterrupted
+		}
 	}
 	return nil
 }
 
-// unsent says that a message did not leave. It is what the client says at its end too, which ends all.
-func (p *prompt) unsent(o order, err error) error {
+// unsent says that a message did not leave. If the client has ended, listen notices that by itself.
+func (p *prompt) unsent(o order, err error) {
 	p.no.Add(1)
 	p.say(event{What: "failed", Name: o.of.Name, Number: o.of.Number, Text: err.Error()})
-	return nil
 }
 
 // answered shows what came of request n.
