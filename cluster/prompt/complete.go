@@ -46,11 +46,11 @@ func (c completer) candidates(head string) (begins int, words []string, ends fun
 	blank := len(head) - len(strings.TrimLeft(head, " \t!"))
 	first := head[blank:]
 	if strings.HasPrefix(first, ":") {
-		return blank + 1, commands(), func(word string) string { return word }
+		return c.command(head, blank+1)
 	}
 	end := strings.IndexAny(first, " \t{")
 	if end < 0 {
-		return blank, c.messages(first), func(word string) string {
+		return blank, c.messages(wire.DirIn, first), func(word string) string {
 			if t := c.find(word); t == nil || len(shapeOf(t).names()) == 0 {
 				return word
 			}
@@ -70,12 +70,28 @@ func (c completer) candidates(head string) (begins int, words []string, ends fun
 	return blank + end + at.begins, words, func(word string) string { return strconv.Quote(word) + ":" }
 }
 
-// messages are the names of those that may be sent, or, if a digit was written, the numbers.
-func (c completer) messages(written string) (all []string) {
+// command is candidates for a command, whose name begins at a place.
+func (c completer) command(head string, at int) (begins int, words []string, ends func(string) string) {
+	ends = func(word string) string { return word }
+	name, word, more := strings.Cut(head[at:], " ")
+	begins = len(head) - len(word)
+	switch {
+	case !more:
+		return at, commands(), ends
+	case name == "list":
+		return begins, c.messages(wire.DirIn, word), ends
+	case name == "hide", name == "show":
+		return begins, c.messages(wire.DirOut, word), ends
+	}
+	return len(head), nil, ends
+}
+
+// messages are the names of those that go in a direction, or, if a digit was written, the numbers.
+func (c completer) messages(d wire.Direction, written string) (all []string) {
 	digits := written != "" && written[0] >= '0' && written[0] <= '9'
 	for _, t := range c.All() {
 		switch {
-		case t.Direction != wire.DirIn:
+		case t.Direction != d:
 		case digits:
 			all = append(all, strconv.FormatUint(uint64(t.Number), 10))
 		default:

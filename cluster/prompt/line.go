@@ -14,17 +14,18 @@ import (
 
 // hint is what a person reads first, and help what :help answers.
 const (
-	hint = "Tab completes, :help explains, Ctrl-D ends."
+	hint = "Tab completes, :help explains, :hide silences pushes, Ctrl-D ends."
 	help = `Name {"field":1}     sends a message and shows its answer; its number does as well as its name
 !Name {"field":1}    sends it and wants no answer
 :list [WORD]         lists the messages that may be sent, those with WORD in their names
+:hide [WORD]         shows no pushes with WORD in their names any more; :show [WORD] shows them again
 :wait [2s]           waits; for scripts
 :quit                ends; so does Ctrl-D. Tab completes names, numbers and fields, the up arrow brings lines back
 What is shown: -> asked or sent, <- a reply, !! a refusal or an error, ** a push, == the connection`
 )
 
 // commands are what may follow a colon.
-func commands() []string { return []string{"help", "list", "quit", "wait"} }
+func commands() []string { return []string{"help", "hide", "list", "quit", "show", "wait"} }
 
 // A line is what somebody has typed.
 type line struct {
@@ -91,7 +92,7 @@ func (l line) command(text string, from int) (order, error) {
 		if o.wait, err = time.ParseDuration(cmp.Or(o.word, "1s")); err != nil || o.wait < 0 {
 			return o, l.wrong(from+len(name)+1, "write it like :wait 500ms", "%q is no time", o.word)
 		}
-	case "help", "list", "quit":
+	case "help", "hide", "list", "quit", "show":
 	default:
 		return o, l.wrong(from, instead(name, commands()), "there is no command :%s", name)
 	}
@@ -145,9 +146,35 @@ func instead(word string, names []string) string {
 
 // list shows the messages that may be sent, with their fields.
 func (p *prompt) list(word string) {
-	for _, t := range p.Options.Client.Catalogue.All() {
-		if t.Direction == wire.DirIn && strings.Contains(strings.ToLower(t.Name), strings.ToLower(word)) {
-			p.print("%6d %s {%s}", t.Number, t.Name, strings.Join(shapeOf(t).names(), ", "))
+	for _, t := range p.named(wire.DirIn, word) {
+		p.print("%6d %s {%s}", t.Number, t.Name, strings.Join(shapeOf(t).names(), ", "))
+	}
+}
+
+// hide shows pushes no more, or again, and says which are hidden now.
+func (p *prompt) hide(word string, hidden bool) {
+	for _, t := range p.named(wire.DirOut, word) {
+		p.voice.hide(t.Number, hidden)
+	}
+	var names []string
+	for _, t := range p.named(wire.DirOut, "") {
+		if p.hides(t.Number) {
+			names = append(names, t.Name)
 		}
 	}
+	if len(names) == 0 {
+		p.print("all pushes are shown")
+		return
+	}
+	p.print("not shown when they are pushed: %s", strings.Join(names, ", "))
+}
+
+// named are the messages that go in a direction and have a word in their names.
+func (p *prompt) named(d wire.Direction, word string) (all []*wire.Type) {
+	for _, t := range p.Options.Client.Catalogue.All() {
+		if t.Direction == d && strings.Contains(strings.ToLower(t.Name), strings.ToLower(word)) {
+			all = append(all, t)
+		}
+	}
+	return all
 }

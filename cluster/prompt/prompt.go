@@ -55,7 +55,7 @@ type prompt struct {
 // is wrong makes the error a *Wrong. The goroutine that reads In ends with it: where In is a terminal, with the
 // process.
 func Run(ctx context.Context, o Options) (err error) {
-	p := &prompt{Options: o, voice: &voice{out: o.Out, json: o.JSON}}
+	p := &prompt{Options: o, voice: &voice{out: o.Out, json: o.JSON, hidden: map[uint32]bool{}}}
 	c := o.Client
 	c.Policy, c.Push, c.Changed, c.Strayed = client.Return, p.pushed, p.changed, p.strayed
 	if p.client, err = client.Dial(ctx, o.Address, c); err != nil {
@@ -156,6 +156,8 @@ func (p *prompt) do(ctx context.Context, o order) error {
 		p.print("%s", help)
 	case "list":
 		p.list(o.word)
+	case "hide", "show":
+		p.hide(o.word, o.command == "hide")
 	case "wait":
 		return p.wait(ctx, o.wait)
 	case "send":

@@ -148,6 +148,16 @@ func TestAScriptShowsWhatComesInOrder(t *testing.T) {
 	}
 }
 
+func TestPushesThatAreHiddenAreNotShown(t *testing.T) {
+	t.Parallel()
+	out, err := newHall(t).script(":hide HEAR\nenter\n!enter\nenter\n:show\nenter\n:wait 100ms\n", false)
+	hidden, shown, _ := strings.Cut(out, "all pushes are shown\n")
+	if err != nil || strings.Count(hidden, "<- #") != 2 || !strings.Contains(hidden, "are pushed: heard\n") ||
+		strings.Contains(hidden, "** ") || !strings.Contains(shown, "** ") {
+		t.Errorf("%v, it showed:\n%s", err, out)
+	}
+}
+
 func TestAScriptSaysByItsErrorHowItWent(t *testing.T) {
 	t.Parallel()
 	out, err := newHall(t).script("nod\n", false)

@@ -77,8 +77,9 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 type voice struct {
 	json bool
 
-	mu  sync.Mutex
-	out io.Writer
+	mu     sync.Mutex
+	out    io.Writer
+	hidden map[uint32]bool // numbers of pushes that are not shown
 }
 
 // into has what follows written elsewhere.
@@ -88,10 +89,25 @@ func (v *voice) into(w io.Writer) {
 	v.out = w
 }
 
+func (v *voice) hide(number uint32, hidden bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hidden[number] = hidden
+}
+
+func (v *voice) hides(number uint32) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.hidden[number]
+}
+
 func (v *voice) say(e event) {
 	e.At = time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if e.What == "push" && v.hidden[e.Number] {
+		return
+	}
 	if !v.json {
 		fmt.Fprintln(v.out, e)
 		return
