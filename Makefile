@@ -30,6 +30,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzParse$$ ./record
 	$(FUZZ) FuzzRecord$$ ./record
 	$(FUZZ) FuzzStream$$ ./gate
+	$(FUZZ) FuzzOriginalStream$$ ./gate
 	$(FUZZ) FuzzWebSocket$$ ./gate
 	$(FUZZ) FuzzProxy$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster

@@ -32,9 +32,12 @@ func (s *Session) tick() {
 	}
 	s.expire(now)
 	s.proceedAll(now)
-	if s.at == nil {
+	switch {
+	case s.at == nil:
 		s.expireAway(now)
-	} else if !s.plain {
+	case s.original != nil:
+		s.first(now)
+	default:
 		s.heartbeat(now)
 	}
 	for _, r := range s.requests {

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 
@@ -44,6 +45,10 @@ type Counters struct {
 	Oversized   atomic.Uint64 // pushes over ReplyMax
 	BindRefused atomic.Uint64 // bind orders over a bound or to no valid Ref
 
+	WrongMagic   atomic.Uint64 // connections that begin as no client of the original's does here
+	WrongVersion atomic.Uint64 // clients of the original's of another version
+	Unsaid       atomic.Uint64 // errors of which clients of the original's are not told
+
 	errors [len(answers)]atomic.Uint64
 	closes [len(closings)]atomic.Uint64
 }
@@ -66,6 +71,16 @@ const (
 func (c *Counters) answered(code actors.Code) {
 	if i := slices.Index(answers[:], code); i >= 0 {
 		c.errors[i].Add(1)
+	}
+}
+
+// strange counts a frame of firefly/1 that is of another game or of another version.
+func (c *Counters) strange(err error) {
+	switch {
+	case errors.Is(err, wire.ErrMagic):
+		c.WrongMagic.Add(1)
+	case errors.Is(err, wire.ErrVersion):
+		c.WrongVersion.Add(1)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -160,5 +161,57 @@ func TestAMaskIsTakenOffWhereverTheFrameLies(t *testing.T) {
 		if !bytes.Equal(m, want) {
 			t.Errorf("got % x", m)
 		}
+	}
+}
+
+// However a stream of the original's frames is cut into pieces, the session reads the same frames,
+// with rising seqs, and they are those that went in.
+func FuzzOriginalStream(f *testing.F) {
+	game := wire.Original{Magic: [4]byte{78, 37, 38, 48}, Version: 9}
+	two := game.AppendFrame(game.AppendFrame(nil, 101, []byte("first")), 102, nil)
+	f.Add(two, []byte{0, 0, 3})
+	f.Add(game.AppendFrame(two, 2, []byte("bye")), []byte{40})
+	f.Add(append(game.AppendFrame(nil, 101, nil)[:9], 255, 255, 255, 255), []byte(nil))
+	f.Add([]byte{78, 37, 38, 49}, []byte{1})
+	f.Fuzz(func(t *testing.T, b, sizes []byte) {
+		const bound = 256
+		run := func(sizes []byte) (*catcher, error) {
+			g := &Gate{Options: Options{Limits: Limits{FrameMax: bound}}}
+			return feed(t, &original{how: &Original{Original: game}, gate: g}, bytes.Clone(b), sizes)
+		}
+		whole, err := run(nil)
+		pieces, err2 := run(sizes)
+		if (err == nil) != (err2 == nil) || errors.Is(err, errHangUp) != errors.Is(err2, errHangUp) ||
+			len(whole.frames) != len(pieces.frames) {
+			t.Fatalf("whole: %d frames, %v; in pieces: %d, %v",
+				len(whole.frames), err, len(pieces.frames), err2)
+		}
+		var again []byte
+		for i, frame := range whole.frames {
+			h, body, rest, err := wire.CutFrame(frame, bound)
+			if err != nil || len(rest) > 0 || h.Flags != 0 || h.Seq != uint32(i+1) ||
+				!bytes.Equal(frame, pieces.frames[i]) {
+				t.Fatalf("frame %d: %+v, % x and % x, %v", i, h, frame, pieces.frames[i], err)
+			}
+			again = game.AppendFrame(again, h.Number, body)
+		}
+		if !bytes.HasPrefix(b, again) {
+			t.Fatalf("what came out did not go in: % x", again)
+		}
+	})
+}
+
+// A seq never comes again: what keeps replies and repeated requests apart is gone then.
+func TestAConnectionOfTheOriginalsEndsWhenItsSeqsAreUsedUp(t *testing.T) {
+	t.Parallel()
+	l := DefaultLimits()
+	o := &original{how: new(Original), gate: &Gate{Options: Options{Limits: l}}, seq: math.MaxUint32 - 1}
+	frame := o.how.AppendFrame(nil, 101, nil)
+	c, err := feed(t, o, append(frame, frame...), nil)
+	if !errors.Is(err, errWorn) || len(c.frames) != 1 {
+		t.Fatalf("%d frames, %v", len(c.frames), err)
+	}
+	if h, _, _, err := wire.CutFrame(c.frames[0], 0); err != nil || h.Seq != math.MaxUint32 {
+		t.Errorf("the last one is %+v, %v", h, err)
 	}
 }

@@ -56,12 +56,13 @@ func (l *loops) stop() error {
 // A connection is a client's socket on an event loop. The loop alone uses what is above the lock.
 type connection struct {
 	line
-	server *Server
-	from   netip.Addr
-	remote string
-	shut   bool      // our half is closed, the last frame is out
-	until  time.Time // when a connection whose session has ended is given up; zero: it has not
-	timer  *time.Timer
+	server   *Server
+	from     netip.Addr
+	remote   string
+	original *Original // nil: the client says Hello
+	shut     bool      // our half is closed, the last frame is out
+	until    time.Time // when a connection whose session has ended is given up; zero: it has not
+	timer    *time.Timer
 
 	mu   sync.Mutex
 	gnet gnet.Conn // nil once closed: gnet's queue must not be touched after its loop ended
@@ -103,7 +104,11 @@ func (*handler) OnOpen(c gnet.Conn) (out []byte, action gnet.Action) {
 	k.gnet = c
 	k.mu.Unlock()
 	k.server.add(k)
-	k.visit = k.server.gate.Open(k, k.remote)
+	if k.original != nil {
+		k.visit = k.server.gate.Enter(k, k.remote, k.original)
+	} else {
+		k.visit = k.server.gate.Open(k, k.remote)
+	}
 	return nil, gnet.None
 }
 

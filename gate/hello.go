@@ -110,6 +110,8 @@ func (v *Visit) begin(s *Session, w *welcome, who actors.Ref) {
 	if w != nil {
 		s.say(wire.NumberWelcome, w.seq, s.welcome(now, w.reason))
 		s.alarm(now.Add(g.Limits.Heartbeat))
+	} else {
+		s.first(now)
 	}
 	if !who.IsZero() {
 		s.bind(&actors.BindOrder{To: who, Login: true})

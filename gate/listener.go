@@ -14,6 +14,8 @@ const (
 	WS  Scheme = "ws"  // WebSocket: one frame in each binary message
 	TLS Scheme = "tls" // as tcp, in TLS
 	WSS Scheme = "wss" // as ws, in TLS
+
+	Firefly1 Scheme = "firefly1" // the original's clients, over TCP: see Original
 )
 
 // Secure reports whether a certificate is needed.
@@ -23,6 +25,8 @@ func (s Scheme) Secure() bool { return s == TLS || s == WSS }
 type Listener struct {
 	Scheme  Scheme
 	Address string // host:port; port 0 is any
+
+	Original *Original // of Firefly1 alone
 }
 
 // String is the address as clients dial it.
@@ -30,10 +34,14 @@ func (l Listener) String() string { return string(l.Scheme) + "://" + l.Address 
 
 // framing is how frames lie in the bytes of one connection that was taken here.
 func (l Listener) framing(v *Server) framing {
-	if l.Scheme == WS || l.Scheme == WSS {
+	switch l.Scheme {
+	case WS, WSS:
 		return &webSocket{limits: &v.gate.Limits, origins: v.sockets.Origins}
+	case Firefly1:
+		return &original{how: l.Original, gate: v.gate}
+	default:
+		return stream{frameMax: v.gate.Limits.FrameMax}
 	}
-	return stream{frameMax: v.gate.Limits.FrameMax}
 }
 
 // A port is a listener at work. Its Address is the one that it has got.
@@ -46,8 +54,12 @@ type port struct {
 func listen(l Listener) (*port, error) {
 	switch l.Scheme {
 	case TCP, WS, TLS, WSS:
+	case Firefly1:
+		if l.Original == nil {
+			return nil, fmt.Errorf("gate: listening on %s: nothing says how its clients speak", l)
+		}
 	default:
-		return nil, fmt.Errorf("gate: listening on %s: there are tcp, ws, tls and wss", l)
+		return nil, fmt.Errorf("gate: listening on %s: there are tcp, ws, tls, wss and firefly1", l)
 	}
 	socket, err := net.Listen("tcp", l.Address)
 	if err != nil {

@@ -33,7 +33,7 @@ func (r *request) attempt() uint8 {
 
 // dispatch decides what becomes of a frame after the handshake.
 func (s *Session) dispatch(now time.Time, h wire.Header, body []byte) {
-	game := h.Number >= wire.FirstGameNumber
+	game := h.Number >= wire.FirstGameNumber || s.original != nil
 	if game {
 		s.received++
 		if h.Seq != 0 && !s.rises(h) {
@@ -212,7 +212,7 @@ func (s *Session) answer(e *actors.Envelope) {
 	}
 	defer s.closeRequest(now, seq, r)
 	number := e.Number
-	if number == 0 {
+	if number == 0 || s.original != nil { // the original's replies carry the request's number
 		number = r.number
 	}
 	switch {

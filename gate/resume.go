@@ -98,7 +98,7 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 }
 
 // keeps reports whether the session can be resumed at all.
-func (s *Session) keeps() bool { return !s.plain && s.gate.Limits.ResumeFor > 0 }
+func (s *Session) keeps() bool { return s.original == nil && s.gate.Limits.ResumeFor > 0 }
 
 // away is for a connection that is gone: the session waits for its client, if it has anything that
 // could be lost.

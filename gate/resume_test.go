@@ -435,7 +435,7 @@ func TestASessionWithoutHelloEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
 	g := &guest{d: d}
-	g.visit = d.gate.Enter(g, "10.0.0.1:1", wire.JSON)
+	g.visit = d.gate.Enter(g, "10.0.0.1:1", &gate.Original{Codec: wire.JSON})
 	g.ref = g.visit.Session().Ref()
 	g.order(&actors.BindOrder{To: player.Ref("ann"), Login: true})
 	d.cluster.take()

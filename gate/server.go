@@ -162,6 +162,9 @@ func (v *Server) meet(p *port, c *net.TCPConn) {
 		c.Close()
 		return
 	}
+	if p.Original != nil {
+		keepAlive(c, v.gate.Log)
+	}
 	from := remote.AddrPort()
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	if slices.ContainsFunc(v.sockets.Proxies, func(n netip.Prefix) bool { return n.Contains(from.Addr()) }) {
@@ -234,7 +237,8 @@ func (v *Server) enroll(p *port, c *net.TCPConn, from netip.AddrPort) {
 		v.secure(c, p.framing(v), from.Addr(), from.String())
 		return
 	}
-	k := &connection{server: v, line: line{framing: p.framing(v)}, from: from.Addr(), remote: from.String()}
+	k := &connection{server: v, line: line{framing: p.framing(v)}, original: p.Original,
+		from: from.Addr(), remote: from.String()}
 	if err := v.loops.take(c, k); err != nil {
 		v.gate.Log.Warn("connection not taken", "remote", k.remote, "error", err)
 		v.admission.release(from.Addr(), fair, time.Now())

@@ -296,8 +296,8 @@ func TestATakenPortIsAnErrorThatNamesTheAddress(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
 	at := h.server.Address(gate.TCP)
-	for _, l := range [][]gate.Listener{{{gate.TCP, at}}, {{gate.WS, at}},
-		{{gate.TCP, anyPort}, {gate.WS, h.server.Address(gate.WS)}}} {
+	for _, l := range [][]gate.Listener{{{gate.TCP, at, nil}}, {{gate.WS, at, nil}},
+		{{gate.TCP, anyPort, nil}, {gate.WS, h.server.Address(gate.WS), nil}}} {
 		v, err := gate.Serve(h.gate, gate.Sockets{Listeners: l})
 		if err == nil {
 			t.Fatalf("%v was served twice: %v", l, v)

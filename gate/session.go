@@ -16,10 +16,10 @@ import (
 // What a session decides under its lock and must do without it (route, attach, close a rival) is
 // gathered in todo and done by leave, in order, by one goroutine at a time.
 type Session struct {
-	gate   *Gate
-	serial uint64
-	opened time.Time
-	plain  bool // its protocol knows no Welcome, Ping or resume
+	gate     *Gate
+	serial   uint64
+	opened   time.Time
+	original *Original // nil: its client speaks firefly/2, is pinged, and may resume
 
 	mu       sync.Mutex
 	at       *Visit // nil while the client is away, and at the end

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -62,10 +63,10 @@ func (g *Gate) Open(c Conn, remote string) *Visit {
 
 // Enter is Open for a protocol that has no Hello: the session begins at once. Nothing welcomes its
 // client or asks whether it is there, and the session ends with its connection.
-func (g *Gate) Enter(c Conn, remote string, codec wire.Codec) *Visit {
+func (g *Gate) Enter(c Conn, remote string, o *Original) *Visit {
 	v := g.meet(c, remote)
 	v.phase = checking
-	v.begin(&Session{codec: codec, plain: true}, nil, actors.Ref{})
+	v.begin(&Session{codec: o.Codec, client: "firefly/1", original: o}, nil, actors.Ref{})
 	return v
 }
 
@@ -138,8 +139,14 @@ func (v *Visit) meetFrame(h wire.Header, body, frame []byte) (hello func()) {
 	return nil
 }
 
-// Malformed ends the session because its connection holds no frames.
-func (v *Visit) Malformed(err error) { v.Close(wire.CloseBadFrame, err.Error()) }
+// Malformed ends the session because its connection holds no frames, or those of another version.
+func (v *Visit) Malformed(err error) {
+	n := wire.CloseBadFrame
+	if errors.Is(err, wire.ErrVersion) {
+		n = wire.CloseVersion
+	}
+	v.Close(n, err.Error())
+}
 
 // Touch notes a sign of life below frames, such as a WebSocket ping. It costs the client a token,
 // as a frame does.
