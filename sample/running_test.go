@@ -19,10 +19,11 @@ import (
 
 func TestOnARunningMeadow(t *testing.T) {
 	t.Parallel()
-	c := newRealCluster(t, realGame{config: shippedConfig(t), prices: pricesWithEmberAt(10)})
+	c := newRealCluster(t, realGame{config: withElders(t, shippedConfig(t)), prices: pricesWithEmberAt(10)})
 	up := c.Up()
 	w := c.fly(4)
 	answersOfTheMeadow(t, c)
+	eldersMeetTheYoung(t, c)
 	newPrices(t, w)
 	seenFromOutside(t, w)
 	w.stop()

@@ -72,6 +72,9 @@ func (t *tool) load(path string) (*node.Config, error) {
 		return nil, misuse{fmt.Errorf("there is no %s; go where it is, or name it: --config FILE",
 			path)}
 	}
+	if err == nil {
+		err = c.CheckMessages(t.catalogue)
+	}
 	return c, err
 }
 

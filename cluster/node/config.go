@@ -47,8 +47,12 @@ type Config struct {
 	Persist PersistConfig
 	Record  RecordConfig
 	TLS     TLSConfig
-	Scaled  map[string]Scaling // by table: the copies that are not as the file says
-	places  map[string]place   // of keys and tables in the file, by dotted path
+
+	Originals []OriginalConfig
+
+	Scaled map[string]Scaling // by table: the copies that are not as the file says
+	places map[string]place   // of keys and tables in the file, by dotted path
+	hand   int                // of Originals, that is being read or written
 }
 
 // ClusterConfig is the table [cluster].
@@ -80,6 +84,7 @@ type NodeConfig struct {
 	WS        string // client listener; "" none
 	TLS       string // client listener; "" none
 	WSS       string // client listener; "" none
+	Originals []OriginalDoor
 	HTTP      string // metrics and health, on admin nodes the page; "" none
 	Host      string // name of the machine that starts it; "" any
 	Weight    int    // share of the shards, relative to the other nodes'
@@ -251,7 +256,7 @@ type Listener struct {
 // Listeners lists what a node listens on, ports 0 included.
 func (c *Config) Listeners(n NodeConfig) []Listener {
 	var all []Listener
-	for _, key := range listenKeys {
+	for _, key := range n.listening() {
 		if a := n.address(key); *a != "" {
 			all = append(all, Listener{key, *a})
 		}
@@ -267,13 +272,28 @@ func (c *Config) Listeners(n NodeConfig) []Listener {
 	return all
 }
 
-// listenKeys are the keys of a node that hold an address which it listens at, addressKeys those that hold any.
-var (
-	listenKeys  = [...]string{"listen", "tcp", "ws", "tls", "wss", "http"}
-	addressKeys = [...]string{"listen", "tcp", "ws", "tls", "wss", "http", "advertise"}
-)
+// taking are the keys of the node that say where clients connect, listening those that hold an address which it listens
+// at, addressed those that hold any.
+func (n *NodeConfig) taking() []string {
+	all := slices.Clone(doorKeys[:])
+	for _, d := range n.Originals {
+		all = append(all, doorKey(d.Name))
+	}
+	return all
+}
+
+func (n *NodeConfig) listening() []string {
+	return append(append([]string{"listen"}, n.taking()...), "http")
+}
+
+func (n *NodeConfig) addressed() []string { return append(n.listening(), "advertise") }
 
 func (n *NodeConfig) address(key string) *string {
+	for i, d := range n.Originals {
+		if doorKey(d.Name) == key {
+			return &n.Originals[i].Address
+		}
+	}
 	switch key {
 	case "listen":
 		return &n.Listen

@@ -52,8 +52,8 @@ func (n NodeConfig) copied(i int) NodeConfig {
 	if n.Count > 0 {
 		n.Name = fmt.Sprintf("%s-%d", n.Table, i+1)
 	}
-	n.Roles = slices.Clone(n.Roles)
-	for _, key := range addressKeys {
+	n.Roles, n.Originals = slices.Clone(n.Roles), slices.Clone(n.Originals)
+	for _, key := range n.addressed() {
 		a := n.address(key)
 		host, port, rises, err := splitAddress(*a)
 		if err == nil && rises && port > 0 {
@@ -78,6 +78,7 @@ func (r *reading) check() {
 		r.checkRoles(n)
 		r.checkAddresses(n)
 	}
+	r.checkOriginals()
 	r.checkHosts()
 	r.checkPorts()
 	r.checkTLS()
@@ -196,11 +197,11 @@ func (r *reading) checkRoles(n NodeConfig) {
 		r.wrong(at, "node %s has the role admin, but no http", n.Table).
 			advise(`say where its page is: http = "127.0.0.1:9480"`)
 	}
-	if n.Has(RoleGate) && len(n.doors()) == 0 {
+	if n.Has(RoleGate) && len(n.doors())+len(n.Originals) == 0 {
 		r.wrong(at, "node %s has the role gate, but none of tcp, ws, tls, wss", n.Table).
 			advise(`say where clients connect: ws = "127.0.0.1:9401"`)
 	}
-	for _, key := range doorKeys {
+	for _, key := range n.taking() {
 		if !n.Has(RoleGate) && *n.address(key) != "" {
 			r.wrong(r.at(n, key), "node %s listens to clients (%s), but has not the role gate",
 				n.Table, key).
@@ -211,7 +212,7 @@ func (r *reading) checkRoles(n NodeConfig) {
 
 // checkAddresses refuses what would be open to the network without protection.
 func (r *reading) checkAddresses(n NodeConfig) {
-	for _, key := range addressKeys {
+	for _, key := range n.addressed() {
 		host, port, rises, err := splitAddress(*n.address(key))
 		if err != nil {
 			continue // reported where it was read, or not there

@@ -102,7 +102,7 @@ func OpenDoorCertificate(c *Config, n NodeConfig, log *slog.Logger) (*gate.Certi
 
 // sockets are where and to whom the node's gate listens.
 func (c *Config) sockets(n NodeConfig, shown *gate.Certificate) (gate.Sockets, error) {
-	s := gate.Sockets{Listeners: n.doors(), Certificate: shown, Origins: c.Gate.Origins}
+	s := gate.Sockets{Listeners: append(n.doors(), c.oldDoors(n)...), Certificate: shown, Origins: c.Gate.Origins}
 	for _, networks := range []struct {
 		key  string
 		from []string

@@ -15,6 +15,12 @@ func (c *Config) Fingerprint(n NodeConfig) string {
 	}
 	n.Count = 0
 	writeKeys(&b, "node.*", c, &n)
+	writeDoors(&b, n)
+	for _, d := range n.Originals {
+		if o, ok := c.Original(d.Name); ok {
+			writeOriginal(&b, o)
+		}
+	}
 	sum := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(sum[:6])
 }

@@ -11,7 +11,7 @@ import (
 // A key is one line that runtime.toml may hold. This table is the whole language of the file: what
 // is not here is an unknown key, and `check --keys` prints it.
 type key struct {
-	name  string // table and key; * is a node's name
+	name  string // table and key; * is the name of a node or of an original
 	value string // default, as text; "" is the zero value
 	bound bound
 	doc   string                         // one sentence
@@ -60,6 +60,9 @@ var keys = [...]key{
 		func(_ *Config, n *NodeConfig) any { return &n.TLS }},
 	{"node.*.wss", "", address, "Where a gate takes clients over WebSocket in TLS.",
 		func(_ *Config, n *NodeConfig) any { return &n.WSS }},
+	{"node.*.original.NAME", "", address,
+		"Where a gate takes clients of the original Firefly; [original.NAME] says how they speak.",
+		func(_ *Config, n *NodeConfig) any { return n.newestDoor() }},
 	{"node.*.http", "", address,
 		"Where it serves /metrics, /healthz, /readyz; on an admin node also the pages.",
 		func(_ *Config, n *NodeConfig) any { return &n.HTTP }},
@@ -182,6 +185,22 @@ var keys = [...]key{
 		"Hosts of pages that may connect, beside the gate's own and loopback; * is any.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.Origins }},
 
+	{"original.*.magic", "", anything,
+		"First bytes of each frame; [78, 37, 38, 48] in both published games, else all 0.",
+		func(c *Config, _ *NodeConfig) any { return &c.atHand().Magic }},
+	{"original.*.version", "0", number(0, 255), "Version of the protocol, in each frame; 9 in both published games.",
+		func(c *Config, _ *NodeConfig) any { return &c.atHand().Version }},
+	{"original.*.server_version", "0", number(0, 1<<32-1), "Version of the server, in each frame.",
+		func(c *Config, _ *NodeConfig) any { return &c.atHand().ServerVersion }},
+	{"original.*.codec", "json", oneOf("json", "proto"), "How the bodies of all messages there are written.",
+		func(c *Config, _ *NodeConfig) any { return &c.atHand().Codec }},
+	{"original.*.errors", silent, anything,
+		"Number under which clients are told of errors, in JSON; \"silent\" tells nothing, as the original did.",
+		func(c *Config, _ *NodeConfig) any { return &c.atHand().Errors }},
+	{"original.*.first_within", "0s", lasting(0, time.Hour),
+		"A connection without a whole frame is closed then; 0s: never.",
+		func(c *Config, _ *NodeConfig) any { return &c.atHand().FirstWithin }},
+
 	{"actors.mailbox", "10000", number(16, 1000000),
 		"Messages that wait for one actor; further ones: MAILBOX_FULL.",
 		func(c *Config, _ *NodeConfig) any { return &c.Actors.Mailbox }},
@@ -298,6 +317,10 @@ func (k key) form() string {
 		return "text or list of texts"
 	case *bool:
 		return "true or false"
+	case *[4]byte:
+		return "four numbers"
+	case *Telling:
+		return "text or whole number"
 	default:
 		return "list of texts"
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fireflyrt/firefly/cluster/spelling"
@@ -48,4 +49,53 @@ func instead(word string, names []string) string {
 		return fmt.Sprintf("did you mean %s?", n)
 	}
 	return "there are " + strings.Join(names, ", ")
+}
+
+// quoted writes a value as the file has it, shortened.
+func quoted(v value) string {
+	switch {
+	case v.form == formList:
+		items := make([]string, len(v.list))
+		for i, item := range v.list {
+			items[i] = quoted(item)
+		}
+		return shortened("[" + strings.Join(items, ", ") + "]")
+	case v.form == formHeader:
+		return "a table"
+	case v.form == formText:
+		return strconv.Quote(shortened(v.text))
+	default:
+		return shortened(v.text)
+	}
+}
+
+func shortened(s string) string {
+	if len(s) > 60 {
+		return s[:57] + "..."
+	}
+	return s
+}
+
+// example shows how a key is written.
+func example(k key) string {
+	switch k.form() {
+	case "text":
+		return fmt.Sprintf("write %s = %q", k.last(), cmp.Or(k.value, "..."))
+	case "true or false":
+		return "write it without quotes"
+	case "whole number":
+		return fmt.Sprintf("write it without quotes, such as %s = %s", k.last(), max(k.value, "2"))
+	case "duration":
+		return fmt.Sprintf("write a number with its unit, such as %s = %q", k.last(), k.value)
+	case "size":
+		return fmt.Sprintf("write a number with its unit, such as %s = %q", k.last(), k.value)
+	case "text or list of texts":
+		return fmt.Sprintf(`write %s = "embedded" or %s = ["10.0.0.5:2379"]`, k.last(), k.last())
+	case "four numbers":
+		return fmt.Sprintf("write %s = [78, 37, 38, 48]", k.last())
+	case "text or whole number":
+		return fmt.Sprintf(`write %s = "silent" or %s = 999`, k.last(), k.last())
+	default:
+		return fmt.Sprintf(`write %s = ["...", "..."]`, k.last())
+	}
 }

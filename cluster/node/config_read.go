@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -45,7 +44,7 @@ func (r *reading) wrong(at place, what string, args ...any) *Problem {
 // apply fills in the defaults, then goes through the entries in the file's order.
 func (r *reading) apply() {
 	for _, k := range keys {
-		if k.value != "" && !strings.HasPrefix(k.name, "node.") {
+		if k.value != "" && !strings.Contains(k.name, "*") {
 			r.preset(k, nil)
 		}
 	}
@@ -95,7 +94,10 @@ func (r *reading) open(e entry) {
 	switch {
 	case e.path[0] == "node" && len(e.path) == 2:
 		r.node(e.path[1], e.at)
-	case e.path[0] == "node" && len(e.path) == 1:
+	case e.path[0] == "original" && len(e.path) == 2:
+		r.original(e.path[1], e.at)
+	case len(e.path) == 1 && (e.path[0] == "node" || e.path[0] == "original"):
+	case e.path[0] == "node" && len(e.path) == 3 && e.path[2] == "original":
 	case len(e.path) == 1 && slices.Contains(sections(), e.path[0]):
 	default:
 		r.foreignTable(e)
@@ -107,14 +109,14 @@ func (r *reading) foreignTable(e entry) {
 	name := strings.Join(e.path, ".")
 	r.foreign = append(r.foreign, name)
 	r.wrong(e.at, "unknown table [%s]", name).
-		advise(instead(name, append(sections(), "node.NAME")))
+		advise(instead(name, append(sections(), "node.NAME", "original.NAME")))
 }
 
-// sections are the tables that are not nodes.
+// sections are the tables whose names are fixed.
 func sections() []string {
 	var names []string
 	for _, k := range keys {
-		if t := k.table(); t != "node.*" && !slices.Contains(names, t) {
+		if t := k.table(); !strings.Contains(t, "*") && !slices.Contains(names, t) {
 			names = append(names, t)
 		}
 	}
@@ -177,8 +179,15 @@ func (r *reading) find(e entry) (key, *NodeConfig, bool) {
 	table, last := strings.Join(e.path[:len(e.path)-1], "."), e.path[len(e.path)-1]
 	var n *NodeConfig
 	shape := table
-	if e.path[0] == "node" && len(e.path) == 3 {
+	switch {
+	case e.path[0] == "node" && len(e.path) == 3:
 		n, shape = r.node(e.path[1], e.at), "node.*"
+	case e.path[0] == "node" && len(e.path) == 4 && e.path[2] == "original":
+		n, shape = r.node(e.path[1], e.at), "node.*.original"
+		n.Originals, last = append(n.Originals, OriginalDoor{Name: last}), "NAME"
+	case e.path[0] == "original" && len(e.path) == 3:
+		r.original(e.path[1], e.at)
+		shape = "original.*"
 	}
 	var there []string
 	for _, k := range keys {
@@ -197,6 +206,9 @@ func (r *reading) find(e entry) (key, *NodeConfig, bool) {
 // unknown reports a key that is not in the table, with the nearest that is.
 func (r *reading) unknown(e entry, table, last string, there []string) {
 	switch {
+	case last == "original" && strings.HasPrefix(table, "node."):
+		r.wrong(e.at, "original in [%s] wants a name", table).
+			advise(`write original.NAME = "0.0.0.0:11009", and say in [original.NAME] how its clients speak`)
 	case len(there) > 0:
 		do := instead(last, there)
 		if _, near := spelling.Nearest(last, there); !near {
@@ -266,6 +278,18 @@ func (r *reading) put(field any, v value) string {
 			return "a list of texts"
 		}
 		*f = texts
+	case *[4]byte:
+		magic, ok := readMagic(v)
+		if !ok {
+			return "a list of four numbers from 0 to 255"
+		}
+		*f = magic
+	case *Telling:
+		number, ok := readTelling(v)
+		if !ok {
+			return `"silent" or a number from 1 to 4294967295`
+		}
+		*f = number
 	case *Etcd:
 		if *f = (Etcd{Embedded: true}); v.form == formText && v.text == "embedded" {
 			break
@@ -307,6 +331,10 @@ func pointed(field any) any {
 		return *f
 	case *[]string:
 		return *f
+	case *[4]byte:
+		return *f
+	case *Telling:
+		return *f
 	case *Etcd:
 		return *f
 	default:
@@ -324,49 +352,4 @@ func (r *reading) reveal(e entry, path string) {
 	dsn, _ := r.env(name)
 	r.config.Persist.DSN = dsn
 	r.config.places[path+"=env:"+name] = e.value.at
-}
-
-// quoted writes a value as the file has it, shortened.
-func quoted(v value) string {
-	switch {
-	case v.form == formList:
-		items := make([]string, len(v.list))
-		for i, item := range v.list {
-			items[i] = quoted(item)
-		}
-		return shortened("[" + strings.Join(items, ", ") + "]")
-	case v.form == formHeader:
-		return "a table"
-	case v.form == formText:
-		return strconv.Quote(shortened(v.text))
-	default:
-		return shortened(v.text)
-	}
-}
-
-func shortened(s string) string {
-	if len(s) > 60 {
-		return s[:57] + "..."
-	}
-	return s
-}
-
-// example shows how a key is written.
-func example(k key) string {
-	switch k.form() {
-	case "text":
-		return fmt.Sprintf("write %s = %q", k.last(), cmp.Or(k.value, "..."))
-	case "true or false":
-		return "write it without quotes"
-	case "whole number":
-		return fmt.Sprintf("write it without quotes, such as %s = %s", k.last(), max(k.value, "2"))
-	case "duration":
-		return fmt.Sprintf("write a number with its unit, such as %s = %q", k.last(), k.value)
-	case "size":
-		return fmt.Sprintf("write a number with its unit, such as %s = %q", k.last(), k.value)
-	case "text or list of texts":
-		return fmt.Sprintf(`write %s = "embedded" or %s = ["10.0.0.5:2379"]`, k.last(), k.last())
-	default:
-		return fmt.Sprintf(`write %s = ["...", "..."]`, k.last())
-	}
 }

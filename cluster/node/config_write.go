@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,10 @@ func (c *Config) Write(w io.Writer) error {
 		n.Count = 0
 		fmt.Fprintf(&b, "[node.%s]\n", n.Name)
 		writeKeys(&b, "node.*", c, &n)
+		writeDoors(&b, n)
+	}
+	for _, o := range c.Originals {
+		writeOriginal(&b, o)
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("node: writing the configuration: %w", err)
@@ -55,6 +60,13 @@ func written(field any) string {
 		return quote(f.get().String())
 	case *[]string:
 		return quoteAll(*f)
+	case *[4]byte:
+		return writtenMagic(*f)
+	case *Telling:
+		if *f == 0 {
+			return quote(silent)
+		}
+		return strconv.FormatUint(uint64(*f), 10)
 	case *Etcd:
 		if f.Embedded {
 			return quote("embedded")
@@ -109,8 +121,8 @@ func (c *Config) Moved(data string, port int) *Config {
 	}
 	port += registryPorts
 	for _, n := range c.Nodes {
-		n.Host, n.Advertise = "", ""
-		for _, key := range listenKeys {
+		n.Host, n.Advertise, n.Originals = "", "", slices.Clone(n.Originals)
+		for _, key := range n.listening() {
 			if a := n.address(key); *a != "" {
 				*a = loopback(port)
 				port++
@@ -128,7 +140,7 @@ const registryPorts = 2
 func (c *Config) Ports() int {
 	count := registryPorts
 	for _, n := range c.Nodes {
-		for _, key := range listenKeys {
+		for _, key := range n.listening() {
 			if *n.address(key) != "" {
 				count++
 			}

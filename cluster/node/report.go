@@ -129,9 +129,11 @@ func (n *Node) reportGate(r *admin.Report) {
 		"shut_connections_total": int64(c.ShutConnections.Load()),
 		"shut_handshakes_total":  int64(c.ShutHandshakes.Load()),
 		"shut_open_total":        int64(c.ShutOpen.Load()), "shut_new_total": int64(c.ShutNew.Load()),
-		"shut_banned_total": int64(c.ShutBanned.Load()),
-		"unsecured_total":   int64(c.Unsecured.Load()),
-		"unproxied_total":   int64(c.Unproxied.Load()),
+		"shut_banned_total":    int64(c.ShutBanned.Load()),
+		"unsecured_total":      int64(c.Unsecured.Load()),
+		"unproxied_total":      int64(c.Unproxied.Load()),
+		"original_magic_total": int64(c.WrongMagic.Load()), "original_version_total": int64(c.WrongVersion.Load()),
+		"original_unsaid_total": int64(c.Unsaid.Load()),
 	}
 	if shown := n.parts.Shown; shown != nil {
 		r.Gate["certificate_seconds"] = int64(shown.Until().Sub(r.At).Seconds())

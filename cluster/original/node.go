@@ -15,12 +15,15 @@ const (
 	admin   = "admin"
 )
 
+// clients names how the clients of the original speak, for all nodes where they connect.
+const clients = "clients"
+
 // A node is a server in today's words.
 type node struct {
 	name   string
 	roles  []string
 	listen int // 0: any
-	tcp    int // 0: none
+	old    int // where clients connect; 0: none
 	http   int // 0: none
 	at     int
 	key    string // servers.net
@@ -51,7 +54,7 @@ func (m *mapping) makeNodes() {
 		}
 		n.name = m.named(f.name, key, f.at)
 		n.listen = m.take(s.rootport, key+".rootport", s.places["rootport"], true)
-		n.tcp = m.take(s.netport, key+".netport", s.places["netport"], false)
+		n.old = m.take(s.netport, key+".netport", s.places["netport"], false)
 		n.http = m.take(s.webport, key+".webport", s.places["webport"], false)
 		m.nodes = append(m.nodes, n)
 	}
@@ -110,8 +113,8 @@ func (m *mapping) server(f field, key string) (s server) {
 		}
 	}
 	if s.netport > 0 {
-		m.note(s.places["netport"], joined(key, "netport"), "%d is kept, but its clients are not: they speak "+
-			"firefly/1, and gates speak firefly/2", s.netport)
+		m.note(s.places["netport"], joined(key, "netport"), "%d takes clients as they are: if the app gives its "+
+			"frames a magic or versions, [original.%s] must say so", s.netport, clients)
 	}
 	return s
 }

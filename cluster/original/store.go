@@ -71,12 +71,16 @@ func (m *mapping) write() string {
 		}
 		fmt.Fprintf(&b, "\n[node.%s]\nroles  = [%s]\nlisten = \"127.0.0.1:%d\"\n", n.name, strings.Join(roles, ", "),
 			n.listen)
-		if n.tcp > 0 {
-			fmt.Fprintf(&b, "tcp    = \"0.0.0.0:%d\"\n", n.tcp)
+		if n.old > 0 {
+			fmt.Fprintf(&b, "original.%s = \"0.0.0.0:%d\"\n", clients, n.old)
 		}
 		if slices.Contains(n.roles, admin) {
 			fmt.Fprintf(&b, "http   = \"127.0.0.1:%d\"\n", n.http)
 		}
+	}
+	if slices.ContainsFunc(m.nodes, func(n *node) bool { return n.old > 0 }) {
+		fmt.Fprintf(&b, "\n[original.%s] # as the app has them; both published games: [78, 37, 38, 48], 9, 0\n"+
+			"magic          = [0, 0, 0, 0]\nversion        = 0\nserver_version = 0\n", clients)
 	}
 	fmt.Fprintf(&b, "\n[persist]\n%s\n", strings.Join(m.store, "\n"))
 	return b.String()
