@@ -66,7 +66,9 @@ func (r Running) Doors() []string {
 func (r *Running) opens(doors []gate.Listener) {
 	for _, l := range doors {
 		at := map[gate.Scheme]*string{gate.TCP: &r.TCP, gate.WS: &r.WS, gate.TLS: &r.TLS, gate.WSS: &r.WSS}[l.Scheme]
-		*at = cmp.Or(*at, l.Address)
+		if at != nil { // whoever reads this file speaks firefly/2
+			*at = cmp.Or(*at, l.Address)
+		}
 	}
 }
 
