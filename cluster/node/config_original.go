@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/cluster/spelling"
 	"github.com/fireflyrt/firefly/gate"
 )
 
@@ -113,7 +114,7 @@ func (r *reading) checkOriginals() {
 			used = append(used, d.Name)
 			if _, there := c.Original(d.Name); !there {
 				do := "add one; it may be empty: the original's defaults are all 0"
-				if near, ok := nearest(d.Name, names); ok {
+				if near, ok := spelling.Nearest(d.Name, names); ok {
 					do = "did you mean original." + near + "?"
 				}
 				r.wrong(r.at(n, doorKey(d.Name)),
