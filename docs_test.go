@@ -48,8 +48,46 @@ func codesOf(t *testing.T) []string {
 			codes = append(codes, m[1])
 		}
 	}
+	for _, m := range exiting.FindAllStringSubmatch(read(t, "cluster/cli/tool.go"), -1) {
+		codes = append(codes, "Exit code "+m[1])
+	}
+	for _, m := range closing.FindAllStringSubmatch(read(t, "cluster/replay/client.go"), -1) {
+		codes = append(codes, m[1])
+	}
+	for _, m := range reasoning.FindAllStringSubmatch(read(t, "gate/resume.go"), -1) {
+		codes = append(codes, m[1])
+	}
 	slices.Sort(codes)
 	return slices.Compact(codes)
+}
+
+// exiting finds the exit codes of the verbs, closing how a World's clients end that no gate closes, reasoning why a
+// session is not resumed.
+var (
+	reasoning = regexp.MustCompile(`"([A-Z_]+): `)
+	exiting   = regexp.MustCompile(`\texit[A-Z]\w+ += (\d)`)
+	closing   = regexp.MustCompile(`wire\.Close\{Code: "([A-Z_]+)"`)
+)
+
+func TestWhatAWorldIsSaidToSayItSays(t *testing.T) {
+	t.Parallel()
+	var kit strings.Builder
+	for _, s := range sources(t) {
+		if s.folder() == "cluster/replay" && !s.test {
+			kit.WriteString(s.text)
+		}
+	}
+	_, table, _ := strings.Cut(read(t, "docs/errors.md"), "# What a World says")
+	table, _, _ = strings.Cut(table, "\n## ")
+	words := regexp.MustCompile("\n\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
+	if len(words) < 5 {
+		t.Fatalf("only %d sayings found: the test does not look at the page", len(words))
+	}
+	for _, w := range words {
+		if !strings.Contains(kit.String(), w[1]) {
+			t.Errorf("docs/errors.md has a World say %q, which it does not", w[1])
+		}
+	}
 }
 
 // refusing finds the codes of the admin pages, which are HTTP's and not actors'.

@@ -31,8 +31,7 @@ var behaviours = []string{"modules/", "sample/"}
 var reflection = []string{
 	"actors/wire/", "actors/kind.go", "actors/props.go", "actors/cell.go", "actors/row.go", "actors/scale.go",
 	"actors/index.go", "actors/bulk.go",
-	"actors/turn.go",   // the type of an event, to find its listeners
-	"actors/entity.go", // the same for the runtime's own events
+	"actors/turn.go", // the type of an event, to find its listeners
 	"persist/table_column.go", "hotreload/", "cluster/node/", "gate/client/",
 	"cluster/prompt/shape.go", // fields of messages, to complete their names
 }

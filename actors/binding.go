@@ -20,6 +20,10 @@ func (n *entity) order(e *Envelope) {
 		n.bind(m)
 	case *Unbound:
 		n.unbind(m)
+	case *Away:
+		n.presence(m.Session, true, m)
+	case *Back:
+		n.presence(m.Session, false, m)
 	case *Gone:
 		n.prune(m.Sessions)
 	case *Wake:
@@ -111,6 +115,21 @@ func (n *entity) unbind(m *Unbound) {
 	}
 }
 
+// presence notes whether the client of a session is there, and tells the listeners if that is new.
+func (n *entity) presence(session Ref, away bool, event any) {
+	before := n.bound[session]
+	if before == nil || before.Away == away {
+		return
+	}
+	now := *before
+	now.Away = away
+	n.regroup("presence", func() {
+		n.turn.edits = append(n.turn.edits, boundEdit{session, before, &now})
+		n.bound[session] = &now
+	})
+	n.tell(session, now.Who, event)
+}
+
 // regroup changes the runtime's groups in a turn that always stands.
 func (n *entity) regroup(name string, change func()) {
 	t := n.newTurn(0, name)
@@ -160,13 +179,13 @@ func (n *entity) prune(sessions []Ref) {
 // agree.
 func isBinding(item any) bool {
 	e, ok := item.(*Envelope)
-	return ok && (e.Number == NumberBound || e.Number == NumberUnbound)
+	return ok && e.Binds()
 }
 
 // A farewell is who was bound to an entity when it ended here: the node keeps it for the next activation of the tenure.
 type farewell struct {
 	tenure Tenure
-	items  []any // envelopes of Bound and Unbound, in their order
+	items  []any // envelopes that say who is bound, in their order
 }
 
 // bindings says Bound again for each session, to the next activation.

@@ -42,6 +42,10 @@ func SendTo(ctx Context, to iter.Seq[Ref], msg any) {
 	turnOf(ctx).fanOut(sortedSet(to), msg)
 }
 
+// SendToAll sends one message to every client that is logged in, through whichever gate: encoded once for each codec,
+// and one envelope for each gate. Clients that speak protobuf get protobuf messages only.
+func SendToAll(ctx Context, msg any) { turnOf(ctx).sendToAll(msg) }
+
 func turnOf(ctx Context) *turn {
 	t, ok := ctx.(*turn)
 	if !ok {

@@ -1,9 +1,15 @@
 package actors
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // This file is how envelopes find their receivers on this node.
@@ -17,6 +23,7 @@ type counters struct {
 	fencedCount    atomic.Uint64
 	full           atomic.Uint64
 	messagesCount  atomic.Uint64
+	attaches       atomic.Uint64
 	hung           atomic.Int64
 
 	probes, cycles atomic.Uint64
@@ -118,6 +125,9 @@ func (s *System) addressable(to Ref) error {
 	if k := s.kinds[to.Kind]; k != nil && to.ID == "" && (k.placement.How == Workers || k.placement.How == PerNode) {
 		return nil
 	}
+	if to.Kind == SessionKind && strings.HasSuffix(to.ID, everyone) {
+		return fmt.Errorf("actors: %q is not one session: use SendToAll", to)
+	}
 	return to.Check()
 }
 
@@ -159,27 +169,54 @@ func (s *System) answerTo(e *Envelope) {
 
 // toSessions hands an envelope to sessions of this node; the sender is told of those that have ended.
 func (s *System) toSessions(e *Envelope) {
+	if e.To.IsEveryone() {
+		s.toEveryone(e)
+		return
+	}
 	to := e.Fan
 	if len(to) == 0 {
 		to = []Ref{e.To}
 	}
 	var gone []Ref
 	for _, ref := range to {
-		deliver, ok := s.sessions.Load(ref)
+		at, ok := s.sessions.Load(ref)
 		if !ok {
 			gone = append(gone, ref)
 			continue
 		}
-		deliver.(func(*Envelope))(e)
+		at.(*attached).deliver(e)
 	}
 	if len(gone) > 0 && e.Type == Message && e.Number >= 100 && e.From.Kind != SessionKind {
 		s.Route(RuntimeMessage(NodeKind.Ref(s.o.Node), e.From, &Gone{Sessions: gone}))
 	}
 }
 
+// An attached is a session of this node.
+type attached struct {
+	serial  uint64 // they came in this order
+	codec   wire.Codec
+	deliver func(*Envelope)
+}
+
+// toEveryone hands an envelope to all sessions of this node that speak its codec, in the order in which they came.
+func (s *System) toEveryone(e *Envelope) {
+	var all []*attached
+	s.sessions.Range(func(_, at any) bool {
+		if a := at.(*attached); a.codec == e.Codec {
+			all = append(all, a)
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b *attached) int { return cmp.Compare(a.serial, b.serial) })
+	for _, a := range all {
+		a.deliver(e)
+	}
+}
+
 // Attach makes a session known: deliver is called from any goroutine with what is sent to it, and must not block.
 func (s *System) Attach(session Ref, deliver func(*Envelope)) (detach func()) {
-	s.sessions.Store(session, deliver)
+	_, codec, _ := session.SessionPlace()
+	s.sessions.Store(session, &attached{s.attaches.Add(1), codec, deliver})
 	return func() { s.sessions.Delete(session) }
 }
 

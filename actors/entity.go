@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
@@ -59,14 +58,9 @@ func newEntity(p *process) *entity {
 		timers: map[string]*timer{}, bound: map[Ref]*Bound{}}
 }
 
-// listensTo reports whether anybody in the entity listens to an event.
-func (n *entity) listensTo(event any) bool {
-	return n.kind.table.byType[reflect.TypeOf(event).Elem()] != nil
-}
-
 // event runs the listeners of one of the runtime's events as a turn, and reports whether it did not fail.
 func (n *entity) event(event any) bool {
-	if !n.listensTo(event) {
+	if !n.kind.listensTo(event) {
 		return true
 	}
 	t := n.newTurn(0, fmt.Sprintf("%T", event))

@@ -83,6 +83,11 @@ type kind struct {
 
 func (k *kind) stored() bool { return k.table != nil && k.table.stored }
 
+// listensTo reports whether anybody in actors of the kind listens to an event.
+func (k *kind) listensTo(event any) bool {
+	return k.table != nil && k.table.byType[reflect.TypeOf(event).Elem()] != nil
+}
+
 // probe runs the constructor once, without an entity, and keeps what it declared.
 func probe(k Kind, messages wire.Catalogue) (made *kind, err error) {
 	if k.Role == "" {

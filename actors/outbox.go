@@ -230,7 +230,7 @@ func (n *entity) undelivered(p *Parcel, code Code) {
 		e.Msg, _ = line.Decode(line.Native(), p.Body) // what cannot be read is nil, and its receiver knows why
 	}
 	n.sys.undelivered.Add(1)
-	if !n.listensTo(e) {
+	if !n.kind.listensTo(e) {
 		n.sys.o.Log.Warn("durable message refused, and nobody listens to Undelivered", "actor", n.ref.String(),
 			"to", p.To.String(), "number", p.Number, "code", string(code))
 	}

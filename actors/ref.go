@@ -86,6 +86,18 @@ func SessionRef(gate string, c wire.Codec, incarnation, serial uint64) Ref {
 		strconv.FormatUint(serial, 36)}
 }
 
+// everyone names all sessions that are logged in, and those of one gate and codec when it has found its way there.
+// Only SendToAll sends to it: names that come from clients do not.
+const everyone = "*"
+
+// IsEveryone reports whether the Ref names all sessions.
+func (r Ref) IsEveryone() bool { return r.Kind == SessionKind && r.ID == everyone }
+
+// EveryoneAt names all sessions of a gate that speak a codec. It stands in a Fan; SessionPlace takes it apart.
+func EveryoneAt(gate string, c wire.Codec) Ref {
+	return Ref{SessionKind, gate + "." + c.String() + "." + everyone}
+}
+
 // SessionPlace takes a session's name apart: the node that holds it and the codec of its client.
 func (r Ref) SessionPlace() (gate string, c wire.Codec, ok bool) {
 	if r.Kind != SessionKind {

@@ -24,6 +24,7 @@ type Bound struct {
 	Who     Ref    `json:"who"`            // whom the session is logged in as; this entity itself at a login
 	Ears    bool   `json:"ears,omitempty"` // Watch: it hears, and speaks through another
 	Number  uint64 `json:"number"`         // rises with every bind of an entity; of two sessions the higher wins
+	Away    bool   `json:"away,omitempty"` // its client has no connection now: Back, or Unbound, follows
 }
 
 // Unbound says that a session is no longer bound to this entity: it is the session's last envelope here. If its gate is
@@ -32,6 +33,17 @@ type Unbound struct {
 	Session Ref  `json:"session"`
 	Who     Ref  `json:"who"`
 	Code    Code `json:"code,omitempty"` // why, when the session ended
+}
+
+// Away says that the client of a session that is bound to this entity, not by its ears only, has lost its connection.
+// The session waits for it, with all that it is sent meanwhile: Back follows, or Unbound.
+type Away struct {
+	Session Ref `json:"session"`
+}
+
+// Back says that the client of a session that was Away has resumed it, and misses nothing.
+type Back struct {
+	Session Ref `json:"session"`
 }
 
 // BindOrder tells a session's gate to bind it to an entity, and with Login also as whom it acts.
@@ -105,6 +117,8 @@ const (
 	NumberDelivered = 17
 	NumberForget    = 18
 	NumberProbe     = 19 // in the control lane, to actors that wait; see cycle.go
+	NumberAway      = 20
+	NumberBack      = 21
 )
 
 // TakenOver is the code with which a session is closed when its account logs in elsewhere.
@@ -122,6 +136,8 @@ var runtimeMessages = wire.Runtime(
 	wire.Internal[*Delivered](NumberDelivered),
 	wire.Internal[*Forget](NumberForget),
 	wire.Internal[*cycleProbe](NumberProbe),
+	wire.Internal[*Away](NumberAway),
+	wire.Internal[*Back](NumberBack),
 )
 
 // RuntimeMessage makes the envelope of one of the runtime's own messages, which travel as JSON.
@@ -147,6 +163,14 @@ func Announce(to Ref, b *Bound) *Envelope {
 
 // Announces reports whether a message is a Bound that is said again.
 func (e *Envelope) Announces() bool { return e.Number == NumberBound && e.Key == announcedKey }
+
+// Binds reports whether a message is one by which gates and entities agree on who is bound. There are about as many as
+// sessions come and go, nobody says them again, and who misses one is wrong from then on: so none is refused for want
+// of room.
+func (e *Envelope) Binds() bool {
+	return e.Type == Message && (e.Number >= NumberBound && e.Number <= NumberKick ||
+		e.Number == NumberAway || e.Number == NumberBack)
+}
 
 // ReadRuntimeMessage decodes one of the runtime's own messages.
 func ReadRuntimeMessage(e *Envelope) (any, error) {

@@ -72,7 +72,7 @@ type System struct {
 	stopping bool     // no entity comes up any more
 	closing  bool     // nor an actor of the runtime's own
 	retired  int      // which of those that live by shards do not; see Retire
-	sessions sync.Map // of func(*Envelope), by Ref
+	sessions sync.Map // of *attached, by Ref
 
 	counters
 }
@@ -191,6 +191,12 @@ func (s *System) Start(r Router) {
 func (s *System) Handles(number uint32) (KindName, bool) {
 	k, ok := s.handles[number]
 	return k, ok
+}
+
+// Listens reports whether behaviours of a kind listen to an event, such as &Away{}.
+func (s *System) Listens(k KindName, event any) bool {
+	known := s.kinds[k]
+	return known != nil && known.listensTo(event)
 }
 
 // Messages is the game's catalogue joined with the runtime's.

@@ -300,6 +300,18 @@ func (t *turn) fanOut(to []Ref, msg any) {
 	}
 }
 
+// sendToAll sends to everyone; the Router finds the gates.
+func (t *turn) sendToAll(msg any) {
+	line := t.entity.sys.line(msg)
+	if line.Durable {
+		panic(fmt.Sprintf("actors: %s sends %s to all clients: a durable message is for an entity", t.entity.ref, line))
+	}
+	t.emit(effect{envelope: t.envelope(SessionKind.Ref(everyone), line, wire.JSON, msg)})
+	if line.Proto() {
+		t.emit(effect{envelope: t.envelope(SessionKind.Ref(everyone), line, wire.Proto, msg)})
+	}
+}
+
 // seedOf gives each entity its own luck, from the node's seed and the entity's name.
 func seedOf(seed uint64, ref Ref) uint64 {
 	h := fnv.New64a()

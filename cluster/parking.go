@@ -9,7 +9,8 @@ import (
 	"github.com/fireflyrt/firefly/actors"
 )
 
-// parkFor is how long an envelope without a deadline waits for its shard to have an owner.
+// parkFor is how long an envelope without a deadline waits for its shard to have an owner. One that says who is bound
+// waits for absentFor: an owner that comes back as who it was would never hear it otherwise.
 const parkFor = 5 * time.Second
 
 // A parking holds, for one role, the envelopes whose shard has no owner that can be reached, in the order they came.
@@ -66,7 +67,10 @@ func (k *parking) block(shards []int, by int32) {
 // of its shard waits.
 func (k *parking) add(p parked, now time.Time, waits func() bool) fate {
 	p.until = p.e.Deadline
-	if p.until == 0 {
+	switch {
+	case p.e.Binds():
+		p.until = now.Add(absentFor).UnixNano()
+	case p.until == 0:
 		p.until = now.Add(parkFor).UnixNano()
 	}
 	k.mu.Lock()
@@ -74,7 +78,7 @@ func (k *parking) add(p parked, now time.Time, waits func() bool) fate {
 	if !waits() && !k.occupied(p.shard) {
 		return stale
 	}
-	if len(k.waiting) >= k.limit {
+	if len(k.waiting) >= k.limit && !p.e.Binds() {
 		return full
 	}
 	k.waiting = slices.Insert(k.waiting, k.place(p), p)

@@ -81,7 +81,9 @@ func (p *peer) send(e *actors.Envelope, seen *picture) fate {
 	if p.out.full() {
 		p.sealOpen()
 	}
-	if !p.out.append(&item{tag: tagEnvelope, e: e}) {
+	if i := (&item{tag: tagEnvelope, e: e}); e.Binds() {
+		p.out.add(i)
+	} else if !p.out.append(i) {
 		p.out.mu.Unlock()
 		return full
 	}

@@ -25,7 +25,31 @@ func (c *Cluster) Route(e *actors.Envelope) {
 		c.refuse(e, actors.TooBig, "%s: a body of %d bytes, the bound is %d", e.To, len(e.Body), maxEnvelope)
 		return
 	}
+	if e.To.IsEveryone() && len(e.Fan) == 0 {
+		c.toGates(e)
+		return
+	}
 	for c.attempt(e) == stale {
+	}
+}
+
+// toGates sends to the sessions of all gates that are up, to each gate once.
+func (c *Cluster) toGates(e *actors.Envelope) {
+	told := map[string]bool{}
+	for f := stale; f == stale; {
+		f = sent
+		seen := c.picture.Load()
+		for _, gate := range seen.view.With(RoleGate) {
+			if told[gate] {
+				continue
+			}
+			there := *e
+			there.Fan = []actors.Ref{actors.EveryoneAt(gate, e.Codec)}
+			if f = c.toNode(&there, seen, gate); f == stale {
+				break
+			}
+			told[gate] = true
+		}
 	}
 }
 

@@ -159,7 +159,7 @@ func (n *tenancy) find(seen *picture, at actors.Tenure) (*tenure, fate) {
 
 // admit counts one more that waits, or says that there is no room. The caller holds mu.
 func (n *tenancy) admit(e *actors.Envelope) bool {
-	if n.count.Load() >= int64(n.c.o.Held) || n.bytes >= n.c.o.HeldBytes {
+	if !e.Binds() && (n.count.Load() >= int64(n.c.o.Held) || n.bytes >= n.c.o.HeldBytes) {
 		return false
 	}
 	n.count.Add(1)

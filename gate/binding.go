@@ -52,7 +52,10 @@ func (s *Session) order(e *actors.Envelope) {
 	case *actors.UnbindOrder:
 		s.unbind(m.Kind)
 	case *actors.KickOrder:
-		s.kick(m)
+		s.gate.overtaken(m.Number)
+		if m.Number == 0 || s.loses(e.From, m.Number) {
+			s.kick(m)
+		}
 	default:
 		s.gate.Counters.Forbidden.Add(1)
 	}
@@ -74,24 +77,67 @@ func (s *Session) bind(o *actors.BindOrder) {
 		g.Log.Warn("bind refused: too many", "session", s.ref.String(), "to", o.To.String())
 		return
 	}
-	if o.Login && s.who != o.To {
-		if !s.who.IsZero() {
-			g.release(s.who, s)
-		}
-		s.who = o.To
-		if rival := g.claim(o.To, s); rival != nil {
-			s.todo.rivals = append(s.todo.rivals, rival)
-		}
-	}
 	s.bindings = slices.DeleteFunc(s.bindings, func(b binding) bool {
 		if b.to != o.To && replaces(o, b) {
 			s.unbound(b, "")
 		}
 		return replaces(o, b)
 	})
-	b := binding{to: o.To, who: s.self(), ears: o.Ears, number: g.nextBind(g.Clock.Now())}
+	var number uint64
+	if o.Login && s.who != o.To {
+		number = s.login(o.To)
+	} else {
+		number = g.nextBind(g.Clock.Now())
+	}
+	b := binding{to: o.To, who: s.self(), ears: o.Ears, number: number}
 	s.bindings = append(s.bindings, b)
 	s.pass(actors.RuntimeMessage(s.ref, b.to, s.bound(b)))
+}
+
+// login makes the session act as another entity: whom it is bound to already, meets it anew. It returns the number of
+// the bind.
+func (s *Session) login(as actors.Ref) uint64 {
+	g := s.gate
+	if !s.who.IsZero() {
+		g.release(s.who, s)
+	}
+	s.who = as
+	number, other := g.claim(as, s)
+	if other != nil {
+		s.todo.rivals = append(s.todo.rivals, rival{other, as, number})
+	}
+	for i := range s.bindings {
+		b := &s.bindings[i]
+		s.unbound(*b, "")
+		b.who, b.number = as, g.nextBind(g.Clock.Now())
+		s.pass(actors.RuntimeMessage(s.ref, b.to, s.bound(*b)))
+	}
+	return number
+}
+
+// loses reports whether the session is still logged in as an account by a bind of this number or an older one: it may
+// have let go meanwhile, or come again, and an order to close it is about what it was.
+func (s *Session) loses(account actors.Ref, number uint64) bool {
+	return s.who == account && !slices.ContainsFunc(s.bindings, func(b binding) bool {
+		return b.to == account && b.number > number
+	})
+}
+
+// A rival is a session that a newer login at this gate has overtaken.
+type rival struct {
+	session *Session
+	as      actors.Ref
+	number  uint64 // of the newer bind
+}
+
+// yield closes the session, unless it has let go meanwhile.
+func (r rival) yield() {
+	s := r.session
+	s.mu.Lock()
+	defer s.leave()
+	if s.loses(r.as, r.number) {
+		s.end(wire.CloseTakenOver, "logged in elsewhere")
+	}
 }
 
 // replaces reports whether a bind ends the binding b: the same entity's, or another's of the kind
@@ -111,15 +157,16 @@ func (s *Session) boundAs(o *actors.BindOrder) bool {
 	})
 }
 
-// unbind lets go of all entities of a kind; letting go of whom it is logged in as logs it out.
+// unbind lets go of all entities of a kind; letting go of whom it is logged in as logs it out, so it lets go of all.
 func (s *Session) unbind(kind actors.KindName) {
+	out := s.who.Kind == kind
 	s.bindings = slices.DeleteFunc(s.bindings, func(b binding) bool {
-		if b.to.Kind == kind {
+		if out || b.to.Kind == kind {
 			s.unbound(b, "")
 		}
-		return b.to.Kind == kind
+		return out || b.to.Kind == kind
 	})
-	if s.who.Kind == kind {
+	if out {
 		s.gate.release(s.who, s)
 		s.who = actors.Ref{}
 	}
@@ -128,7 +175,6 @@ func (s *Session) unbind(kind actors.KindName) {
 // kick closes the session as an actor wants it: a code that is a close number's name closes with
 // that number, a game's code stands in the text.
 func (s *Session) kick(o *actors.KickOrder) {
-	s.gate.overtaken(o.Number)
 	for _, n := range wire.CloseNumbers() {
 		if o.Code == codeOf(n) {
 			s.end(n, o.Text)
@@ -143,7 +189,16 @@ func (s *Session) kick(o *actors.KickOrder) {
 }
 
 func (s *Session) bound(b binding) *actors.Bound {
-	return &actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number}
+	return &actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number, Away: !s.awaySince.IsZero()}
+}
+
+// presence tells those whom the client plays or speaks to, and who listen, that it is away or back.
+func (s *Session) presence(event any) {
+	for _, b := range s.bindings {
+		if !b.ears && (s.gate.Listens == nil || s.gate.Listens(b.to.Kind)) {
+			s.pass(actors.RuntimeMessage(s.ref, b.to, event))
+		}
+	}
 }
 
 func (s *Session) unbound(b binding, code actors.Code) {

@@ -29,6 +29,10 @@ func story(t *testing.T, routed []*actors.Envelope) []string {
 			all = append(all, fmt.Sprintf("bound to %s who %s ears %v", e.To, m.Who.Kind, m.Ears))
 		case *actors.Unbound:
 			all = append(all, fmt.Sprintf("unbound from %s %s", e.To, m.Code))
+		case *actors.Away:
+			all = append(all, fmt.Sprintf("away to %s", e.To))
+		case *actors.Back:
+			all = append(all, fmt.Sprintf("back to %s", e.To))
 		}
 	}
 	return all
@@ -178,7 +182,8 @@ func TestAGateWhoseClockIsBehindLosesATakeoverOnce(t *testing.T) {
 	g := d.enters()
 	g.order(&actors.BindOrder{To: player.Ref("ann"), Login: true})
 	winner := number() + 5000
-	g.order(&actors.KickOrder{Code: actors.TakenOver, Number: winner})
+	g.visit.Session().Deliver(actors.RuntimeMessage(player.Ref("ann"), g.ref,
+		&actors.KickOrder{Code: actors.TakenOver, Number: winner}))
 	g.closedWith(wire.CloseTakenOver)
 	d.cluster.take()
 	g = d.enters()

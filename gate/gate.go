@@ -55,6 +55,10 @@ type Options struct {
 	// Authenticate says whom a ticket in Hello stands for. It may block; it runs offloaded and
 	// should end when ctx does. An error that is a Refusal or a Code is shown to the client.
 	Authenticate func(ctx context.Context, ticket string) (actors.Ref, error)
+	// Plays reports whether clients can be logged in as actors of a kind; nil: as any.
+	Plays func(kind actors.KindName) bool
+	// Listens reports whether actors of a kind want to know when a client is away or back; nil: all do.
+	Listens func(kind actors.KindName) bool
 }
 
 // A Gate holds the sessions of one node. Its methods may be called from any goroutine.
@@ -186,15 +190,16 @@ func (g *Gate) name(s *Session) actors.Ref {
 	return ref
 }
 
-// claim makes s the one session logged in as who, and returns the one that was.
-func (g *Gate) claim(who actors.Ref, s *Session) (rival *Session) {
+// claim makes s the one session logged in as who. It returns the number of that bind, and the session that was: of two
+// that claim at once, the one that stays here has the higher number, and so stays everywhere.
+func (g *Gate) claim(who actors.Ref, s *Session) (number uint64, rival *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old := g.logins[who]; old != s {
 		rival = old
 	}
 	g.logins[who] = s
-	return rival
+	return g.nextBind(g.Clock.Now()), rival
 }
 
 // release gives a login up, unless another session has claimed it since.

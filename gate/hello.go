@@ -49,28 +49,27 @@ func (v *Visit) ask(m *wire.Hello, seq uint32) {
 	case v.gate.Authenticate == nil:
 		v.dismissStranger(wire.CloseUnauthenticated, "this game takes no tickets: log in by message")
 	default:
-		v.gate.Scheduler.Offload(func() { v.check(m.Ticket, s, w) })
+		v.check(m.Ticket, s, w)
 	}
 }
 
-// check asks the game about a ticket. It runs where blocking is allowed.
+// check asks the game about a ticket, where blocking is allowed. Its time begins now, also if others keep that busy.
 func (v *Visit) check(ticket string, s *Session, w *welcome) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := v.gate.Clock.AfterFunc(v.gate.Limits.Authenticate, func() {
 		cancel()
 		v.dismissStranger(wire.CloseUnauthenticated, "checking the ticket took too long")
 	})
-	who, err := v.gate.Authenticate(ctx, ticket)
-	stop()
-	cancel()
-	if err == nil {
-		err = who.Check()
-	}
-	if err != nil {
-		v.dismissStranger(wire.CloseUnauthenticated, v.reason(err))
-		return
-	}
-	v.begin(s, w, who)
+	v.gate.Scheduler.Offload(func() {
+		who, err := v.gate.whose(ctx, ticket)
+		stop()
+		cancel()
+		if err != nil {
+			v.dismissStranger(wire.CloseUnauthenticated, v.reason(err))
+			return
+		}
+		v.begin(s, w, who)
+	})
 }
 
 // reason is what a stranger may read of why a ticket was refused; the rest goes into the log.

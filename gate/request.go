@@ -265,6 +265,8 @@ func (s *Session) push(e *actors.Envelope) {
 	case len(e.Body) > g.Limits.ReplyMax:
 		g.Counters.Oversized.Add(1)
 		return
+	case e.To.IsEveryone() && s.who.IsZero():
+		return
 	}
 	s.send(parcel{frame: g.pushFrame(e), lossy: t.Lossy, of: overtaking(e)})
 }

@@ -81,6 +81,9 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 	if s.at != nil {
 		s.hangUp(Replaced)
 	}
+	if !s.awaySince.IsZero() {
+		s.presence(&actors.Back{Session: s.ref})
+	}
 	s.home()
 	s.at, s.remote, s.heard, s.pinged = v, v.remote, now, time.Time{}
 	s.out.window.acknowledge(r.Received)
@@ -113,6 +116,7 @@ func (s *Session) away(code actors.Code) {
 	s.at, s.awaySince, s.awayFor = nil, now, code
 	s.out.leave()
 	c.Away.Add(1)
+	s.presence(&actors.Away{Session: s.ref})
 	s.alarm(now.Add(s.gate.Limits.ResumeFor))
 }
 

@@ -59,7 +59,7 @@ type todo struct {
 	attach, detach bool
 	route          []*actors.Envelope
 	said           []func() // to be called when all of route has gone
-	rivals         []*Session
+	rivals         []rival
 	wake           *Visit
 	cut            []*Visit
 	cutFor         actors.Code
@@ -108,7 +108,7 @@ func (s *Session) unlocked(t todo) {
 		v.cut(t.cutFor)
 	}
 	for _, r := range t.rivals {
-		r.Close(wire.CloseTakenOver, "logged in elsewhere")
+		r.yield()
 	}
 }
 

@@ -28,6 +28,7 @@ func TestOnARunningMeadow(t *testing.T) {
 	seenFromOutside(t, w)
 	w.stop()
 	w.faultless("on a running meadow")
+	aClientFromThePagePlays(t, c)
 	botsPlay(t, c)
 	botsComplain(t, c)
 	up.Stop()

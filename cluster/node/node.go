@@ -165,8 +165,20 @@ func (n *Node) makeGate() (err error) {
 	}
 	n.Gate, err = gate.New(gate.Options{Node: n.self.Name, Incarnation: n.parts.Incarnation,
 		Catalogue: n.blueprint.Catalogue, Backend: n.System, Clock: n.parts.Clock, Scheduler: n.parts.Scheduler,
-		Limits: n.config.Gate.Limits, Draw: n.parts.Draw, Log: n.parts.Log, Authenticate: n.blueprint.Authenticate})
+		Limits: n.config.Gate.Limits, Draw: n.parts.Draw, Log: n.parts.Log, Authenticate: n.blueprint.Authenticate,
+		Plays: n.plays, Listens: n.listens})
 	return err
+}
+
+// plays reports whether a kind's actors are entities, so that clients can be logged in as them.
+func (n *Node) plays(kind actors.KindName) bool {
+	at, ok := n.System.Placement(kind)
+	return ok && at.How == actors.OnePerID
+}
+
+// listens reports whether a kind's actors want to know when a client is away or back.
+func (n *Node) listens(kind actors.KindName) bool {
+	return n.System.Listens(kind, &actors.Away{}) || n.System.Listens(kind, &actors.Back{})
 }
 
 // ownersChanged hears that shards of a role have other owners: what this node lost ends, and sessions are announced to

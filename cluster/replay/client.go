@@ -21,6 +21,7 @@ const (
 // A Client is a player without a socket: its frames go straight into a session of the World's gate.
 type Client struct {
 	w      *World
+	gate   string
 	number int // of the World's clients, in the order in which they came
 	visit  *gate.Visit
 	seq    uint32
@@ -45,11 +46,17 @@ type Request struct {
 	err      error
 }
 
-// Connect opens a session and says Hello.
+// Connect opens a session at gate-1 and says Hello.
 func (w *World) Connect() *Client {
 	w.t.Helper()
+	return w.ConnectTo("gate-1")
+}
+
+// ConnectTo opens a session at a gate and says Hello.
+func (w *World) ConnectTo(gate string) *Client {
+	w.t.Helper()
 	w.opened++
-	c := &Client{w: w, number: w.opened, asked: map[uint32]*Request{}}
+	c := &Client{w: w, gate: gate, number: w.opened, asked: map[uint32]*Request{}}
 	w.clients = append(w.clients, c)
 	c.hello(nil)
 	w.names[c.visit.Session().Ref()] = fmt.Sprintf("client-%d", len(w.names)+1)
@@ -59,11 +66,11 @@ func (w *World) Connect() *Client {
 // hello opens a connection and says Hello over it.
 func (c *Client) hello(resume *wire.Resume) {
 	c.w.t.Helper()
-	c.visit = c.w.nodes["gate-1"].Gate.Open(c, "127.0.0.1:1")
+	c.visit = c.w.member(c.gate).Gate.Open(c, "127.0.0.1:1")
 	c.runtime(wire.NumberHello, 1, wire.Hello{Version: wire.Version, Codec: wire.JSON.String(), Client: "replay",
 		Resume: resume})
 	c.w.loop.Settle()
-	if c.closed != nil {
+	if c.closed != nil && c.closed.Number != 0 && resume == nil {
 		c.w.t.Fatalf("the gate refused Hello: %+v", *c.closed)
 	}
 }
@@ -350,6 +357,9 @@ func (c *Client) Return() (resumed bool) {
 	}
 	c.away = false
 	c.hello(&wire.Resume{Session: c.welcome.Session, Token: c.welcome.Token, Received: c.received})
+	if c.closed != nil {
+		return false
+	}
 	if !c.welcome.Resumed {
 		c.received, c.asked = 0, map[uint32]*Request{}
 		c.w.names[c.visit.Session().Ref()] = fmt.Sprintf("client-%d", len(c.w.names)+1)

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"slices"
+
 	"github.com/fireflyrt/firefly/actors"
 )
 
@@ -46,9 +48,11 @@ func (w *World) kill(node string) {
 	m.die()
 	if m.Gate != nil {
 		for _, c := range w.clients {
-			c.Cut() // as the sockets of a process that ends
+			if c.gate == node {
+				c.Cut() // as the sockets of a process that ends
+			}
 		}
-		w.clients = nil
+		w.clients = slices.DeleteFunc(w.clients, func(c *Client) bool { return c.gate == node })
 	}
 	w.registry.Certify(m.Incarnation())
 	w.start(node)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/cluster/node"
 )
 
@@ -31,11 +32,14 @@ func (w *World) Drain(node string) (out func() bool) {
 
 // Stop takes a node away as the verb stop does: its actors write what they changed and end, and others come up from
 // that where they are needed next. It returns at once; out reports whether that node has gone. Start brings it back. A
-// gate cannot be stopped, but crash.
+// gate says RESTARTING to its clients first; the World's only one cannot be stopped, but crash.
 func (w *World) Stop(node string) (out func() bool) {
 	w.t.Helper()
 	m := w.leaver(node)
 	w.fault("stop %s", node)
+	if m.Gate != nil {
+		m.Gate.Close(wire.CloseRestarting, "the server restarts")
+	}
 	w.leave(node, m)
 	w.loop.Settle()
 	return m.isOut
@@ -60,7 +64,7 @@ func (w *World) Start(name string) {
 func (w *World) leaver(name string) *member {
 	w.t.Helper()
 	m := w.member(name)
-	if m.Gate != nil {
+	if m.Gate != nil && w.gates == 1 {
 		w.t.Fatalf("%s is the World's only gate: it can Crash", name)
 	}
 	return m

@@ -162,7 +162,10 @@ func (l *Telling) out(e actors.Envelope) string {
 
 // name is the actor's own; that of a session is a short one, given in the order in which they are first told of.
 func (l *Telling) name(r actors.Ref) string {
-	if r.Kind != actors.SessionKind {
+	switch {
+	case r.IsEveryone():
+		return "everyone"
+	case r.Kind != actors.SessionKind:
 		return r.String()
 	}
 	if l.sessions[r] == "" {
@@ -209,9 +212,16 @@ func (l *Telling) brief(name string, msg any) string {
 		if m.Ears {
 			ears = ", listening"
 		}
+		if m.Away {
+			ears += ", away"
+		}
 		return fmt.Sprintf("%s %s as %s%s", name, l.name(m.Session), l.name(m.Who), ears)
 	case *actors.Unbound:
 		return strings.TrimSpace(fmt.Sprintf("%s %s %s", name, l.name(m.Session), m.Code))
+	case *actors.Away:
+		return name + " " + l.name(m.Session)
+	case *actors.Back:
+		return name + " " + l.name(m.Session)
 	case *actors.Gone:
 		var who []string
 		for _, s := range m.Sessions {

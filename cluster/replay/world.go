@@ -33,8 +33,8 @@ const (
 	shards      = 16               // per role; few, so that a World is small
 )
 
-// A World is a cluster under test: one gate, one persist node and two nodes of each role of the game's, until Drain,
-// Stop and Start change that. It is used by one goroutine.
+// A World is a cluster under test: one gate, or as many as the option Gates says, one persist node and two nodes of
+// each role of the game's, until Drain, Stop and Start change that. It is used by one goroutine.
 type World struct {
 	t         TB
 	seed      uint64
@@ -48,9 +48,10 @@ type World struct {
 	nodes     map[string]*member // those that run
 	cuts      []cut              // in the order in which they were made
 	blind     []string           // nodes, likewise
-	clients   []*Client          // of the gate's present life
-	opened    int                // clients so far
-	lives     uint64             // incarnations so far
+	gates     int
+	clients   []*Client // of the gates' present lives
+	opened    int       // clients so far
+	lives     uint64    // incarnations so far
 	tables    *hotreload.Set
 	witness   *witness
 	golden    string                // the file of the transcript; "": none
@@ -83,11 +84,14 @@ func Golden(path string, kinds ...actors.KindName) Option {
 	return func(w *World) { w.golden, w.told = path, kinds }
 }
 
+// Gates makes a World with so many gates: gate-1, gate-2, ... ConnectTo chooses one.
+func Gates(n int) Option { return func(w *World) { w.gates = n } }
+
 // NewWorld makes a cluster that runs the app, and lets it come up. When the test ends, messages that nobody handled
 // fail it.
 func NewWorld(t TB, app node.App, options ...Option) *World {
 	t.Helper()
-	w := &World{t: t, seed: 1, nodes: map[string]*member{}, names: map[actors.Ref]string{}}
+	w := &World{t: t, seed: 1, gates: 1, nodes: map[string]*member{}, names: map[actors.Ref]string{}}
 	for _, o := range options {
 		o(w)
 	}
@@ -139,7 +143,10 @@ func (w *World) toml() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[cluster]\nname = \"world\"\netcd = [\"127.0.0.1:1\"]\nshards = %d\n", shards)
 	b.WriteString("[persist]\nstore = \"memory\"\n")
-	b.WriteString("[node.gate-1]\nroles = [\"gate\"]\nlisten = \"127.0.0.1:2001\"\ntcp = \"127.0.0.1:2002\"\n")
+	for i := range w.gates {
+		fmt.Fprintf(&b, "[node.gate-%d]\nroles = [\"gate\"]\n", i+1)
+		fmt.Fprintf(&b, "listen = \"127.0.0.1:%d\"\ntcp = \"127.0.0.1:%d\"\n", 2001+10*i, 2002+10*i)
+	}
 	b.WriteString("[node.persist-1]\nroles = [\"persist\"]\nlisten = \"127.0.0.1:2003\"\n")
 	for i, role := range w.entityRoles() {
 		fmt.Fprintf(&b, "[node.%s]\nroles = [%q]\ncount = 2\nlisten = \"127.0.0.1:%d+\"\n", role, role, 2100+10*i)
