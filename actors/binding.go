@@ -60,8 +60,8 @@ func (n *entity) bind(m *Bound) {
 	if m.Who == n.ref && !m.Ears {
 		n.contend(claim)
 	}
-	if before := n.bound[m.Session]; before != nil && *before == *m {
-		return // its gate could not know whether it was forgotten
+	if n.knows(m) {
+		return
 	}
 	n.regroup("bind", func() {
 		if b := n.props.box; b != nil && m.Who == n.ref && !m.Ears && claim.isNewer(b.now.Claim) {
@@ -74,6 +74,26 @@ func (n *entity) bind(m *Bound) {
 		}
 	})
 	n.tell(m.Session, m.Who, m)
+}
+
+// knows reports whether a Bound says nothing new, or only whether the client is there. It does so when it is said again:
+// its gate could not know whether the session was forgotten, and tells only those of absence who listen.
+func (n *entity) knows(m *Bound) bool {
+	before := n.bound[m.Session]
+	if before == nil {
+		return false
+	}
+	there := *before
+	there.Away = m.Away
+	switch {
+	case there != *m:
+		return false
+	case m.Away:
+		n.presence(m.Session, true, &Away{Session: m.Session})
+	default:
+		n.presence(m.Session, false, &Back{Session: m.Session})
+	}
+	return true
 }
 
 // contend closes the sessions that lose against a login, or the one that logs in, if it does.

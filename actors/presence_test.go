@@ -93,6 +93,19 @@ func TestWhoDoesNotListenIsNotToldOfAbsence(t *testing.T) {
 	}
 }
 
+// A gate that says Bound again cannot know that this instance has heard of the session, and of its client perhaps not.
+func TestASessionThatIsAnnouncedAgainWhileItsClientIsAwayIsBoundOnce(t *testing.T) {
+	t.Parallel()
+	for listens, want := range map[bool][]string{
+		true: {"bound false", "away true", "back " + plain.Ref("ann").String()}, false: {"bound false"}} {
+		w := newHostel(t, listens)
+		w.hears(&Bound{Session: w.client, Who: w.ann, Number: 1})
+		w.hears(&Bound{Session: w.client, Who: w.ann, Number: 1, Away: true})
+		w.hears(&Bound{Session: w.client, Who: w.ann, Number: 1})
+		w.tells(want...)
+	}
+}
+
 func TestWhatIsForEveryoneReachesEachSessionOnceInTheOrderInWhichTheyCame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, testMessages, Kind{Name: plain, New: func(p *Props) {

@@ -211,7 +211,8 @@ func newDesk(t *testing.T, change func(*gate.Options)) *desk {
 	d := &desk{t: t, cluster: newCluster(), offload: new(inline),
 		clock: &clock{now: time.UnixMilli(1_700_000_000_000)}}
 	o := gate.Options{Node: "gate-1", Incarnation: 7, Catalogue: messages, Backend: d.cluster,
-		Clock: d.clock, Scheduler: d.offload, Limits: gate.DefaultLimits(), Draw: d.draw}
+		Clock: d.clock, Scheduler: d.offload, Limits: gate.DefaultLimits(), Draw: d.draw,
+		Listens: func(actors.KindName) bool { return false }}
 	if change != nil {
 		change(&o)
 	}
