@@ -14,12 +14,13 @@ import (
 	"github.com/fireflyrt/firefly/actors/wire"
 )
 
-// codesOf finds the codes that the runtime declares: constants of the type Code outside of modules and the sample.
+// codesOf finds the codes that the runtime, its modules and its clients have: constants of the type Code outside of the
+// sample, and what others say that cannot be constants of that type.
 func codesOf(t *testing.T) []string {
 	t.Helper()
 	var codes []string
 	for _, s := range sources(t) {
-		if s.test || in(s.path, behaviours) {
+		if s.test || s.folder() == "sample" || strings.HasPrefix(s.path, "sample/") {
 			continue
 		}
 		ast.Inspect(s.tree, func(n ast.Node) bool {
@@ -57,13 +58,23 @@ func codesOf(t *testing.T) []string {
 	for _, m := range reasoning.FindAllStringSubmatch(read(t, "gate/resume.go"), -1) {
 		codes = append(codes, m[1])
 	}
+	browser, err := filepath.Glob("gate/client/ts/src/*.ts")
+	if err != nil || len(browser) == 0 {
+		t.Fatalf("no sources of the TypeScript client: %v", err)
+	}
+	for _, file := range browser {
+		for _, m := range calling.FindAllStringSubmatch(read(t, file), -1) {
+			codes = append(codes, m[1])
+		}
+	}
 	slices.Sort(codes)
 	return slices.Compact(codes)
 }
 
 // exiting finds the exit codes of the verbs, closing how a World's clients end that no gate closes, reasoning why a
-// session is not resumed.
+// session is not resumed, calling what the TypeScript client calls what it saw.
 var (
+	calling   = regexp.MustCompile(`"([A-Z]{2,}(?:_[A-Z]+)*)"`)
 	reasoning = regexp.MustCompile(`"([A-Z_]+): `)
 	exiting   = regexp.MustCompile(`\texit[A-Z]\w+ += (\d)`)
 	closing   = regexp.MustCompile(`wire\.Close\{Code: "([A-Z_]+)"`)

@@ -76,8 +76,8 @@ func (n *entity) bind(m *Bound) {
 	n.tell(m.Session, m.Who, m)
 }
 
-// knows reports whether a Bound says nothing new, or only whether the client is there. It does so when it is said again:
-// its gate could not know whether the session was forgotten, and tells only those of absence who listen.
+// knows reports whether a Bound says nothing new, or only whether the client is there. It does so when it is said
+// again: its gate could not know whether the session was forgotten, and tells only those of absence who listen.
 func (n *entity) knows(m *Bound) bool {
 	before := n.bound[m.Session]
 	if before == nil {
