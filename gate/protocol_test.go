@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -83,8 +82,8 @@ func (p parrot) said(e *actors.Envelope) {
 	p.deliver(e.Answer(0, wire.JSON, nil))
 }
 
-// conversation finds the blocks of the page that are played.
-var conversation = regexp.MustCompile("(?s)\n```frames( [a-z]+)?\n(.*?)```\n")
+// conversation finds the blocks of the page that are played, and how the frames lie in them.
+var conversation = regexp.MustCompile("(?s)\n```frames ?([a-z0-9]*)\n(.*?)```\n")
 
 func TestWhatThePageOnTheProtocolShowsIsWhatAGateSays(t *testing.T) {
 	t.Parallel()
@@ -92,32 +91,41 @@ func TestWhatThePageOnTheProtocolShowsIsWhatAGateSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHouse(t, func(o *gate.Options) {
-		o.Backend, o.Catalogue = parrot{o.Backend.(*cluster)}, parrotMessages
-		o.Limits = gate.DefaultLimits()
-	})
-	played := 0
+	open := newHouse(t, parrots)
+	ways := map[string][]func() net.Conn{}
+	for i, scheme := range transports {
+		how := []string{"", "ws"}[i%2]
+		ways[how] = append(ways[how], func() net.Conn { return open.raw(open.at(scheme)) })
+	}
+	proxied := newHouse(t, parrots, behind)
+	ways["proxy"] = append(ways["proxy"], func() net.Conn { return proxied.raw(proxied.at(gate.TCP)) })
+	played := map[string]int{}
 	for _, block := range conversation.FindAllSubmatch(page, -1) {
-		at := map[string]string{"": h.server.Address(gate.TCP), " ws": h.server.Address(gate.WS)}[string(block[1])]
-		play(t, at, string(block[2]))
-		played++
+		how := string(block[1])
+		for _, dial := range ways[how] {
+			play(t, dial, string(block[2]))
+			played[how]++
+		}
 	}
-	if played < 6 {
-		t.Errorf("only %d conversations found: the test does not look at the page", played)
+	if played[""] < 10 || played["ws"] < 2 || played["proxy"] < 1 {
+		t.Errorf("only %v conversations found: the test does not look at the page", played)
 	}
+}
+
+func parrots(o *gate.Options) {
+	o.Backend, o.Catalogue = parrot{o.Backend.(*cluster)}, parrotMessages
+	o.Limits = gate.DefaultLimits()
 }
 
 // A stage is where one conversation is played: the client's lines are sent, the gate's read and compared.
 type stage struct {
 	t      *testing.T
-	at     string
 	conn   net.Conn
 	values map[string]string // of what differs each time, by name
 }
 
-func play(t *testing.T, at, script string) {
-	g := &stage{t: t, at: at, values: map[string]string{}}
-	g.connect()
+func play(t *testing.T, dial func() net.Conn, script string) {
+	g := &stage{t: t, conn: dial(), values: map[string]string{}}
 	defer func() { g.conn.Close() }()
 	over, leaves := false, false
 	for line := range strings.Lines(script) {
@@ -132,7 +140,7 @@ func play(t *testing.T, at, script string) {
 			over = strings.Contains(rest, " 00000004 ")
 		case "*":
 			g.conn.Close()
-			g.connect()
+			g.conn = dial()
 		default:
 			t.Fatalf("a line of a conversation begins with >, < or *: %q", line)
 		}
@@ -147,18 +155,6 @@ func play(t *testing.T, at, script string) {
 			t.Errorf("behind the last line came a frame %x", f)
 		}
 	}
-}
-
-func (g *stage) connect() {
-	g.t.Helper()
-	c, err := net.DialTimeout("tcp", g.at, patient)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if err := c.SetDeadline(time.Now().Add(patient)); err != nil {
-		g.t.Fatal(err)
-	}
-	g.conn = c
 }
 
 // parts takes a line apart: its digits and its text.
