@@ -32,7 +32,7 @@ var reflection = []string{
 	"actors/wire/", "actors/kind.go", "actors/props.go", "actors/cell.go", "actors/row.go", "actors/scale.go",
 	"actors/index.go", "actors/bulk.go",
 	"actors/turn.go", // the type of an event, to find its listeners
-	"persist/table_column.go", "hotreload/", "cluster/node/", "gate/client/",
+	"persist/table_column.go", "hotreload/", "cluster/node/", "cluster/contract/", "gate/client/",
 	"cluster/prompt/shape.go", // fields of messages, to complete their names
 }
 

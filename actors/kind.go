@@ -155,6 +155,7 @@ type table struct {
 type entry struct {
 	line   *wire.Type // nil for an event that is only emitted
 	answer int        // index of the handler; -1: none
+	reply  *wire.Type // what the handler answers with; nil: an empty body
 	on     []int      // indexes of listeners, in order of mounting
 }
 
@@ -196,7 +197,13 @@ func (t *table) declare(m, r reflect.Type, listens bool) {
 	default:
 		e.answer = index
 	}
-	if r != nil && (r.Kind() != reflect.Pointer || t.messages.ByGoType(r.Elem()) == nil) {
+	if r == nil {
+		return
+	}
+	if r.Kind() == reflect.Pointer {
+		e.reply = t.messages.ByGoType(r.Elem())
+	}
+	if e.reply == nil {
 		t.refuse("answers %s with %s, which is not in the catalogue: give it a number", m, r)
 	}
 }
@@ -217,4 +224,13 @@ func (t *table) cell(name string, stored bool) {
 
 func (t *table) refuse(format string, args ...any) {
 	t.errs = append(t.errs, fmt.Errorf("actors: kind %s: "+format, append([]any{t.kind}, args...)...))
+}
+
+// Replies says what a number of the clients' is answered with; nil: an empty body. False: no kind handles it.
+func (s *System) Replies(number uint32) (reply *wire.Type, handled bool) {
+	k, ok := s.handles[number]
+	if !ok {
+		return nil, false
+	}
+	return s.kinds[k].table.byNumber[number].reply, true
 }

@@ -119,6 +119,11 @@ func (b *Blueprint) KindRoles() []KindRole {
 	return all
 }
 
+// Replies says what a number of the clients' is answered with; nil: an empty body. False: no kind handles it.
+func (b *Blueprint) Replies(number uint32) (reply *wire.Type, handled bool) {
+	return b.probe.Replies(number)
+}
+
 // Schema is what a database must hold for this app.
 func (b *Blueprint) Schema(shards int) persist.Schema {
 	schema := persist.Schema{Shards: shards, Indexes: map[actors.KindName][]actors.Index{}}
