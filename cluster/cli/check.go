@@ -24,7 +24,7 @@ type checkedNode struct {
 }
 
 // check prints what each node would do, or returns all that is wrong.
-func (t *tool) check(config string, asJSON, keys bool) error {
+func (t *tool) check(config, lock string, asJSON, keys bool) error {
 	if keys {
 		return node.WriteKeys(t.out)
 	}
@@ -32,19 +32,27 @@ func (t *tool) check(config string, asJSON, keys bool) error {
 	if err == nil {
 		err = c.CheckCertificates(time.Now())
 	}
-	if problems := node.Problems(nil); asJSON && errors.As(err, &problems) {
-		writeJSON(t.out, map[string]any{"problems": problems})
-		return misuse{fmt.Errorf("%d problems", len(problems))}
+	wrong := node.Problems(nil)
+	if err != nil && !errors.As(err, &wrong) {
+		return err
 	}
+	left, locked, err := t.checkLock(config, lock)
 	if err != nil {
 		return err
+	}
+	if wrong = append(wrong, left...); len(wrong) > 0 {
+		if asJSON {
+			writeJSON(t.out, map[string]any{"problems": wrong})
+			return misuse{fmt.Errorf("%d problems", len(wrong))}
+		}
+		return wrong
 	}
 	var all []checkedNode
 	for _, n := range c.Nodes {
 		all = append(all, t.checked(c, n))
 	}
 	if asJSON {
-		said := map[string]any{"cluster": c.Cluster.Name, "nodes": all}
+		said := map[string]any{"cluster": c.Cluster.Name, "nodes": all, "locked": locked}
 		if len(c.Scaled) > 0 {
 			said["scaled"] = c.Scaled
 		}
@@ -54,6 +62,10 @@ func (t *tool) check(config string, asJSON, keys bool) error {
 	fmt.Fprintf(t.out, "cluster %s: %d nodes, nothing wrong\n", c.Cluster.Name, len(all))
 	for _, line := range scaledLines(c) {
 		fmt.Fprintln(t.out, line)
+	}
+	if !locked {
+		fmt.Fprintf(t.out, "there is no %s to say whether numbers still mean the same; `gen lock` makes it\n",
+			lockOf(config, ""))
 	}
 	for _, n := range all {
 		n.print(t.out, c)

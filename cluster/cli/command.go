@@ -62,7 +62,7 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 		t.psCommand(config), t.scaleCommand(config), t.drainCommand(config), t.stopCommand(config),
 		t.startCommand(config), t.botsCommand(config), t.replayCommand(), t.recordCommand(config),
 		t.connectCommand(config), t.migrateCommand(config), t.boxCommand(config), t.certCommand(config),
-		t.importCommand(config))
+		t.importCommand(config), t.genCommand(config))
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
 		args := c.Args
@@ -84,9 +84,10 @@ Exit codes: 0 it worked, 1 it did not, 2 the command or the configuration is wro
 
 func (t *tool) checkCommand(config *string) *cobra.Command {
 	var json, keys, behaviours bool
+	var lock string
 	c := &cobra.Command{
 		Use:   "check [--determinism [PACKAGES]]",
-		Short: "Say what each node would do, or everything that is wrong with the configuration",
+		Short: "Say what each node would do, or all that is wrong with the configuration and the numbers of messages",
 		Args: func(c *cobra.Command, given []string) error {
 			if behaviours {
 				return nil
@@ -97,11 +98,13 @@ func (t *tool) checkCommand(config *string) *cobra.Command {
 			if behaviours {
 				return t.checkDeterminism(packages, json)
 			}
-			return t.check(*config, json, keys)
+			return t.check(*config, lock, json, keys)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, "as one JSON object")
 	c.Flags().BoolVar(&keys, "keys", false, "list all keys that the file may hold instead")
+	c.Flags().StringVar(&lock, "lock", "",
+		"the file of gen lock, which must be there; none: messages.lock beside the configuration, if it is there")
 	c.Flags().BoolVar(&behaviours, "determinism", false,
 		"look in the game's source for what behaviours would do otherwise on replay (./... of its module)")
 	return c

@@ -28,8 +28,8 @@ func run(app node.App, args []string, out, err io.Writer) int {
 		fmt.Fprintln(err, wrong)
 		return exitUsage
 	}
-	t := &tool{kinds: b.KindRoles(), catalogue: b.Catalogue, bot: app.Bot, blueprint: b, in: os.Stdin,
-		out: out, err: err,
+	t := &tool{app: app.Name, kinds: b.KindRoles(), catalogue: b.Catalogue, replies: b.Replies, bot: app.Bot,
+		blueprint: b, in: os.Stdin, out: out, err: err,
 		run: func(ctx context.Context, c *node.Config, name string, log *slog.Logger) error {
 			return node.Run(ctx, b, c, name, log)
 		},

@@ -35,9 +35,12 @@ type tool struct {
 	certify func(ctx context.Context, c *node.Config, dead node.Running) error
 	// login logs in through the gates.
 	login func(ctx context.Context, c *node.Config, gates []node.Running) error
+	app   string // its name
 	// catalogue and bot are what `bots` plays with; a nil bot: the game has none.
 	catalogue wire.Catalogue
 	bot       func(b *client.Bot) error
+	// replies says what answers a number of the catalogue (nil: an empty body), and whether anybody handles it.
+	replies func(number uint32) (reply *wire.Type, handled bool)
 
 	blueprint *node.Blueprint // what replay plays with
 	in        io.Reader       // commands of the debugger
