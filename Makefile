@@ -35,6 +35,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzProxy$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
 	$(FUZZ) FuzzFilesAreReadOrRefused$$ ./cluster/identity
+	$(FUZZ) FuzzALockIsReadOrSaysWhereNot$$ ./cluster/contract
 	$(FUZZ) FuzzImportMakesWhatCheckAcceptsOrSaysWhyNot$$ ./cluster/original
 	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
 
