@@ -94,7 +94,7 @@ func TestCheckComparesTheNumbersWithTheirLock(t *testing.T) {
 		"204 internal poke", "198 retired oh\n\n204 internal poke\n  n int64")
 	says(exitUsage, lock+renamed, "check")
 	says(exitUsage, "204 poke has lost the field n; bring it back, or", "check")
-	says(exitUsage, `"Line":5,"Col":0,"what":"200 was shout`, "check", "--json")
+	says(exitUsage, `"Line":5,"what":"200 was shout`, "check", "--json")
 	says(exitUsage, lock+renamed, "gen", "lock")
 	says(exitUsage, "204 poke has lost the field n", "gen", "lock", "--accept", "200")
 	says(exitUsage, "there is nothing to accept of 202", "gen", "lock", "--accept", "200,202")

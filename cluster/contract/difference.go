@@ -34,7 +34,7 @@ func accept(number uint32) string { return fmt.Sprintf("`gen lock --accept %d`",
 // Compare says in what a program has left the lock, in the order of the lock.
 func (l *Lock) Compare(program *Lock) []Difference {
 	if l.App != program.App {
-		return []Difference{{Grade: Never, Do: "name another file: --lock FILE",
+		return []Difference{{Line: l.line, Grade: Never, Do: "name another file: --lock FILE",
 			What: fmt.Sprintf("it is the lock of %s, and this is %s", l.App, program.App)}}
 	}
 	var all []Difference

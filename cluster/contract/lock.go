@@ -18,6 +18,7 @@ const fieldsMost = 4096
 type Lock struct {
 	App     string
 	Entries []Entry // by number
+	line    int     // in the file, at which it says whose it is
 }
 
 // An Entry is one number.

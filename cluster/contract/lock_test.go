@@ -159,7 +159,7 @@ func TestAFileThatIsNoLockSaysWhere(t *testing.T) {
 		{"app a\n103 in Buy\n  n x\n  n y\n", "4: the field n does not belong here" + do},
 		{"app a\n103 retired Buy\n  n x\n", "3: the field n does not belong here" + do},
 		{"app a\napp b\n", `2: "app b" is not understood` + do},
-		{"app b\n", "0: it is the lock of b, and this is a; name another file: --lock FILE"},
+		{"app b\n", "1: it is the lock of b, and this is a; name another file: --lock FILE"},
 	} {
 		if got := toldOf(Check([]byte(c.text), &Lock{App: "a"})); got != c.want {
 			t.Errorf("%q: said\n%s\nand should say\n%s", c.text, got, c.want)

@@ -46,7 +46,7 @@ func (l *Lock) take(at int, line string) string {
 		return ""
 	}
 	if m := appLine.FindStringSubmatch(line); m != nil && l.App == "" {
-		l.App = m[1]
+		l.App, l.line = m[1], at
 		return ""
 	}
 	e := Entry{line: at}
