@@ -103,15 +103,17 @@ type (
 		OTime  time.Time      `json:"o_time,omitzero"`
 		OBytes []byte         `json:"o_bytes,omitempty"`
 
-		Quoted  int64   `json:"quoted,string"`
-		QBool   bool    `json:"q_bool,string"`
-		QFloat  float64 `json:"q_float,string"`
-		QText   string  `json:"q_text,string"`
-		QMaybe  *uint64 `json:"q_maybe,string"`
-		QGrade  grade   `json:"q_grade,string"`
-		Left    left    `json:"-"`
-		Dash    int     `json:"-,"`
-		Default string  `json:"default"`
+		Quoted int64   `json:"quoted,string"`
+		QBool  bool    `json:"q_bool,string"`
+		QFloat float64 `json:"q_float,string"`
+		//lint:ignore SA5008 encoding/json takes it
+		QText  string  `json:"q_text,string"`
+		QMaybe *uint64 `json:"q_maybe,string"`
+		QGrade grade   `json:"q_grade,string"`
+		Left   left    `json:"-"`
+		//lint:ignore SA5008 encoding/json takes it
+		Dash    int    `json:"-,"`
+		Default string `json:"default"`
 		hidden  int
 
 		*Depth

@@ -33,8 +33,6 @@ func toldOf(all []Difference) string {
 	return strings.Join(lines, "\n")
 }
 
-const buy = "103 in Buy -> 104\n  item string\n\n104 out Bought\n  light int64\n"
-
 // changes reads them.
 func changes(t testing.TB) []change {
 	t.Helper()
