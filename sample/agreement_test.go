@@ -36,16 +36,19 @@ func TestTheNumbersMeanWhatTheirLockSays(t *testing.T) {
 	}
 }
 
+// scripted is how the browser's messages are written.
+const scripted = "go run ./sample gen ts --client ../../gate/client/ts/src/message.js -o sample/web/message.js"
+
 func TestTheBrowserKnowsTheMessagesAsTheyAre(t *testing.T) {
 	t.Parallel()
 	c := agreement(t)
+	const client = "../../gate/client/ts/src/message.js"
 	for file, want := range map[string][]byte{
-		"web/message.js":   c.TypeScript(contract.JavaScript, "./firefly.js"),
-		"web/message.d.ts": c.TypeScript(contract.Declarations, "./firefly.js"),
+		"web/message.js":   c.TypeScript(contract.JavaScript, client),
+		"web/message.d.ts": c.TypeScript(contract.Declarations, client),
 	} {
 		if text, err := os.ReadFile(file); err != nil || string(text) != string(want) {
-			t.Errorf("%s is not what the catalogue says (%v): go run ./sample gen ts -o sample/web/message.js", file,
-				err)
+			t.Errorf("%s is not what the catalogue says (%v): %s", file, err, scripted)
 		}
 	}
 }
