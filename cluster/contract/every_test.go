@@ -106,11 +106,11 @@ type (
 		Quoted int64   `json:"quoted,string"`
 		QBool  bool    `json:"q_bool,string"`
 		QFloat float64 `json:"q_float,string"`
-		//lint:ignore SA5008 encoding/json takes it
 		QText  string  `json:"q_text,string"`
 		QMaybe *uint64 `json:"q_maybe,string"`
-		QGrade grade   `json:"q_grade,string"`
-		Left   left    `json:"-"`
+		//lint:ignore SA5008 encoding/json overlooks it
+		QGrade grade `json:"q_grade,string"`
+		Left   left  `json:"-"`
 		//lint:ignore SA5008 encoding/json takes it
 		Dash    int    `json:"-,"`
 		Default string `json:"default"`
