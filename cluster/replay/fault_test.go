@@ -18,14 +18,14 @@ import (
 
 func TestWhateverGoesWrongNothingIsLostDoubledOrOvertaken(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(10) {
+	each(t, 10, func(t *testing.T, seed uint64) {
 		d := newDay(t, seed, nil)
 		d.hour(200, (*day).any)
 		d.end()
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-	}
+	})
 }
 
 // booked are the deals in a trader's book.
@@ -71,7 +71,7 @@ func TestAnActorThatCrashesLosesWhatItHadNotFlushedAndComesBackFromTheStore(t *t
 
 func TestWhatWasSentOverACutLinkArrivesAfterItWasHealedOnceAndInOrder(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(6) {
+	each(t, 6, func(t *testing.T, seed uint64) {
 		d := newDay(t, seed, nil)
 		y, heard := d.traders[0], d.traders[2] // at one stall
 		for range 40 {
@@ -97,7 +97,7 @@ func TestWhatWasSentOverACutLinkArrivesAfterItWasHealedOnceAndInOrder(t *testing
 		if len(cries) != y.n {
 			t.Fatalf("seed %d: %d of %d cries were heard", seed, len(cries), y.n)
 		}
-	}
+	})
 }
 
 func TestANodeWithoutItsLeaseDoesNothingThoughItsLinksAreWell(t *testing.T) {
@@ -211,7 +211,7 @@ func TestACommitThatLosesAgainstOthersIsTriedAgain(t *testing.T) {
 
 func TestACommitOfUnknownOutcomeIsMadeOnceOrNotAtAllAndUndoesNothingLater(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(12) {
+	each(t, 12, func(t *testing.T, seed uint64) {
 		d := newDay(t, seed, nil)
 		y := d.traders[0]
 		for n := 1; n <= 6; n++ {
@@ -229,7 +229,7 @@ func TestACommitOfUnknownOutcomeIsMadeOnceOrNotAtAllAndUndoesNothingLater(t *tes
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-	}
+	})
 }
 
 func TestACommitThatMayBeWrittenIsNotSaidToBeUndone(t *testing.T) {
@@ -253,7 +253,7 @@ func TestACommitThatMayBeWrittenIsNotSaidToBeUndone(t *testing.T) {
 
 func TestAStatementThatArrivesAfterItsOwnerHasDiedWritesNothing(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(12) { // the seed decides when it arrives, if it does
+	each(t, 12, func(t *testing.T, seed uint64) { // the seed decides when it arrives, if it does
 		d := newDay(t, seed, nil)
 		y := d.traders[0]
 		replay.Call[*dealt](y.Client, &deal{N: 1})
@@ -270,7 +270,7 @@ func TestAStatementThatArrivesAfterItsOwnerHasDiedWritesNothing(t *testing.T) {
 		if after := booked(y); !slices.Equal(before, after) {
 			t.Fatalf("seed %d: the book had %v, and has %v", seed, before, after)
 		}
-	}
+	})
 }
 
 func TestAnAnswerWaitsForASlowStore(t *testing.T) {

@@ -143,7 +143,7 @@ func (g *guild) owners() []string {
 
 func TestNodesComeAndGoAndNobodyNotices(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(2) {
+	each(t, 2, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		g := gather(t, w, seed, 8)
 		g.busy(100 * time.Millisecond)
@@ -167,7 +167,7 @@ func TestNodesComeAndGoAndNobodyNotices(t *testing.T) {
 		if g.settles(false); g.unsure() > 0 || t.Failed() {
 			t.Fatalf("seed %d: %d requests were not answered well", seed, g.unsure())
 		}
-	}
+	})
 }
 
 func TestWhoPlaysWhileANodeIsDrainedNoticesNothing(t *testing.T) {
@@ -185,7 +185,7 @@ func TestWhoPlaysWhileANodeIsDrainedNoticesNothing(t *testing.T) {
 
 func TestAKeepersNodeIsDrainedToo(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(2) {
+	each(t, 2, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		g := gather(t, w, seed, 4)
 		w.Start("persist-2")
@@ -195,7 +195,7 @@ func TestAKeepersNodeIsDrainedToo(t *testing.T) {
 		if g.settles(false); !out() || t.Failed() {
 			t.Fatalf("seed %d: it has gone: %t; it has left %v", seed, out(), w.Nodes())
 		}
-	}
+	})
 }
 
 func TestADrainIsTriedAgainUntilItCanBeDone(t *testing.T) {
@@ -217,7 +217,7 @@ func TestADrainIsTriedAgainUntilItCanBeDone(t *testing.T) {
 
 func TestANodeThatStopsWritesWhatItsActorsChanged(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(2) {
+	each(t, 2, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		g := gather(t, w, seed, 6)
 		g.busy(300 * time.Millisecond)
@@ -226,14 +226,14 @@ func TestANodeThatStopsWritesWhatItsActorsChanged(t *testing.T) {
 		if g.settles(false); !out() || t.Failed() {
 			t.Fatalf("seed %d: it has gone: %t", seed, out())
 		}
-	}
+	})
 }
 
 // Shards are on their way to the node when it is told to stop, and their actors may not begin to live there then: they
 // would not end.
 func TestANodeStopsThoughShardsAreOnTheirWayToIt(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(4) {
+	each(t, 4, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		g := gather(t, w, seed, 12)
 		g.saves = 10
@@ -250,13 +250,13 @@ func TestANodeStopsThoughShardsAreOnTheirWayToIt(t *testing.T) {
 		if g.settles(false); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-	}
+	})
 }
 
 // An actor rests for a move of which nobody knows whether it was written; then the registry forgets everything.
 func TestActorsAtRestForAMoveGoOnWhenTheRegistryForgetsThem(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(4) {
+	each(t, 4, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		ann := login(w, "ann")
 		home := w.Owner(personKind.Ref("ann"))
@@ -283,7 +283,7 @@ func TestActorsAtRestForAMoveGoOnWhenTheRegistryForgetsThem(t *testing.T) {
 		if left := replay.Leftovers(w); len(left) > 0 || t.Failed() {
 			t.Fatalf("seed %d: there are left: %q", seed, left)
 		}
-	}
+	})
 }
 
 func TestTheWorldSaysWhoCannotGoOrCome(t *testing.T) {

@@ -176,7 +176,7 @@ func TestARequestIsHandledOnceWheneverItsOwnerDies(t *testing.T) {
 // that was the answer; and of what took effect the order is that in which it was sent.
 func TestPaymentsThatComeAgainAreMadeOnceWhateverHappens(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(12) {
+	each(t, 12, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, tills, replay.Seed(seed))
 		r := rand.New(rand.NewPCG(seed, 11))
 		names := []string{"ann", "bob", "cat"}
@@ -234,7 +234,7 @@ func TestPaymentsThatComeAgainAreMadeOnceWhateverHappens(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-	}
+	})
 }
 
 func TestSessionsAreAnnouncedFirstThoughTheGateHearsOfDeathAndHeirAtOnce(t *testing.T) {

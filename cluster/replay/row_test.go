@@ -158,7 +158,7 @@ type stocktaker struct {
 
 func TestWhateverHappensNoRowIsLost(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(8) {
+	each(t, 8, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, bazaar, replay.Seed(seed))
 		luck := rand.New(rand.NewPCG(seed, 7))
 		towns := []string{"rome", "oslo"}
@@ -202,7 +202,7 @@ func TestWhateverHappensNoRowIsLost(t *testing.T) {
 		w.Advance(30 * time.Second)
 		settleAccounts(t, columns)
 		takeStock(t, seed, w, towns, all, columns, offers)
-	}
+	})
 }
 
 // settleAccounts notes what was answered.

@@ -3,10 +3,15 @@ package replay_test
 import (
 	"crypto/sha256"
 	"flag"
+	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
+	"weak"
+
+	"github.com/fireflyrt/firefly/cluster/replay"
 )
 
 // TestMain lets random tests live as many lives as others have seeds, if the command line does not say how many.
@@ -23,6 +28,34 @@ func seeds(n uint64) uint64 {
 		return max(n, asked)
 	}
 	return n
+}
+
+// each does a test for as many seeds, one after the other, up to the first that fails. Each is a test of its own: a
+// World lasts as long as its test, with all that it has heard, and those of a thousand seeds would fill the memory.
+func each(t *testing.T, n uint64, does func(t *testing.T, seed uint64)) {
+	t.Helper()
+	for seed := range seeds(n) {
+		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { does(t, seed) }) {
+			return
+		}
+	}
+}
+
+func TestAWorldIsForgottenWhenItsTestIsOver(t *testing.T) {
+	t.Parallel()
+	var worlds []weak.Pointer[replay.World]
+	each(t, 3, func(t *testing.T, seed uint64) {
+		d := newDay(t, seed, nil)
+		d.hour(20, (*day).any)
+		worlds = append(worlds, weak.Make(d.w))
+	})
+	for i, w := range worlds {
+		for end := time.Now().Add(time.Minute); w.Value() != nil; runtime.GC() {
+			if time.Now().After(end) {
+				t.Fatalf("the World of seed %d is still there a minute after its test", i)
+			}
+		}
+	}
 }
 
 // seen is a hash of all that can be seen of a day, which is over when it returns.

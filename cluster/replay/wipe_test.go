@@ -26,7 +26,7 @@ func busy(w *replay.World, ann *replay.Client, d time.Duration) (done int, pause
 
 func TestAWipedRegistryCostsAPauseAndNothingThatWasDone(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(10) {
+	each(t, 10, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		ann, bob := login(w, "ann"), login(w, "bob")
 		before, _ := busy(w, ann, time.Second)
@@ -46,13 +46,13 @@ func TestAWipedRegistryCostsAPauseAndNothingThatWasDone(t *testing.T) {
 		if seed == 0 {
 			t.Logf("the pause was %v", paused)
 		}
-	}
+	})
 }
 
 func TestARegistryThatIsWipedAfterALongAbsenceOrTwiceIsJoinedAnew(t *testing.T) {
 	t.Parallel()
 	everybody := []string{"gate-1", "game-1", "game-2", "persist-1"}
-	for seed := range seeds(10) {
+	each(t, 10, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		ann := login(w, "ann")
 		before, _ := busy(w, ann, time.Second)
@@ -71,7 +71,7 @@ func TestARegistryThatIsWipedAfterALongAbsenceOrTwiceIsJoinedAnew(t *testing.T) 
 		if ann.Closed() != nil {
 			t.Fatalf("seed %d: the session was closed", seed)
 		}
-	}
+	})
 }
 
 func TestOfANodeThatMissesTheNewClusterNothingReachesTheStore(t *testing.T) {
@@ -102,7 +102,7 @@ func TestOfANodeThatMissesTheNewClusterNothingReachesTheStore(t *testing.T) {
 // was written, or not, or nobody knows; some nodes have yet to see what was.
 func TestARegistryThatIsWipedWhileShardsMoveCostsNothingThatWasCommitted(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(5) {
+	each(t, 5, func(t *testing.T, seed uint64) {
 		w := replay.NewWorld(t, hall, replay.Seed(seed))
 		g := gather(t, w, seed, 8)
 		w.Store().Slow(time.Millisecond, time.Duration(1+g.luck.IntN(500))*time.Millisecond)
@@ -131,5 +131,5 @@ func TestARegistryThatIsWipedWhileShardsMoveCostsNothingThatWasCommitted(t *test
 		if g.settles(true); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-	}
+	})
 }
