@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"pgregory.net/rapid"
 
@@ -64,9 +66,10 @@ type sent struct {
 
 func TestARowsLifeIsAsItsModelSays(t *testing.T) {
 	t.Parallel()
+	var worlds []weak.Pointer[world]
 	rapid.Check(t, func(r *rapid.T) {
-		l := &life{world: newWorld(t, persist.NewMemory(), persist.Limits{CacheBytes: 700, PendingRows: 8}), t: r}
-		defer l.world.close()
+		l := &life{world: worldFor(t, r, persist.NewMemory(), persist.Limits{CacheBytes: 700, PendingRows: 8}), t: r}
+		worlds = append(worlds, weak.Make(l.world))
 		l.takeOver()
 		r.Repeat(map[string]func(*rapid.T){
 			"":               func(*rapid.T) { l.listen() },
@@ -88,6 +91,13 @@ func TestARowsLifeIsAsItsModelSays(t *testing.T) {
 		})
 		l.end()
 	})
+	for i, w := range worlds { // thousands of lives would fill the memory
+		for end := time.Now().Add(time.Minute); w.Value() != nil; runtime.GC() {
+			if time.Now().After(end) {
+				t.Fatalf("life %d of %d is over, and a minute later its world is still there", i, len(worlds))
+			}
+		}
+	}
 }
 
 // next has the store do something with the next statement that writes this entity.
@@ -217,7 +227,7 @@ func (l *life) keeperChanges() {
 	}
 	l.nodes++
 	archive, router := l.boot(unclosed{l.moods}, keepB+l.nodes, persist.Limits{CacheBytes: 700, PendingRows: 8})
-	l.Cleanup(func() { _ = archive.Close() })
+	l.t.Cleanup(func() { _ = archive.Close() })
 	l.sys = router.sys
 	if l.g != nil {
 		l.g.Start(l.sys)

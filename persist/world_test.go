@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type world struct {
 	*testing.T
 	*virtual.Time
+	span    span
 	moods   *moody
 	archive *persist.Archive
 	sys     *actors.System
@@ -33,9 +35,18 @@ type world struct {
 	newest  uint64                      // tenure of the game's that persist nodes have heard of
 }
 
+// A span is what a world lasts for: a test, or one check of a random one.
+type span interface{ Cleanup(func()) }
+
+// newWorld makes one that lasts for a test.
 func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
 	t.Helper()
-	w := &world{T: t, Time: virtual.New(time.Unix(1_000_000, 0), nil), moods: &moody{Database: db},
+	return worldFor(t, t, db, l)
+}
+
+func worldFor(t *testing.T, s span, db persist.Database, l persist.Limits) *world {
+	t.Helper()
+	w := &world{T: t, span: s, Time: virtual.New(time.Unix(1_000_000, 0), nil), moods: &moody{Database: db},
 		log: new(journal)}
 	schema := persist.Schema{Kinds: []actors.KindName{hero}, Roles: []string{"game"}, Shards: 8}
 	if err := db.Migrate(context.Background(), schema); err != nil {
@@ -43,9 +54,12 @@ func newWorld(t *testing.T, db persist.Database, l persist.Limits) *world {
 	}
 	w.archive, w.node = w.boot(w.moods, keepA, l)
 	w.sys = w.node.sys
-	t.Cleanup(w.close)
+	s.Cleanup(w.close)
 	return w
 }
+
+// oneGround is what the actors of all worlds stand on.
+var oneGround = sync.OnceValue(func() *actors.Ground { return actors.NewGround(slog.New(slog.DiscardHandler)) })
 
 // close ends the archive but not the database, which a test may share between worlds. What is still
 // pending is the test's business.
@@ -74,10 +88,11 @@ func (w *world) boot(db persist.Database, incarnation uint64, l persist.Limits) 
 		w.Fatal(err)
 	}
 	sys, err := actors.NewSystem(actors.Options{Node: "n", Incarnation: incarnation, Clock: w,
-		Scheduler: w, Kinds: []actors.Kind{archive.Kind()}})
+		Scheduler: w, Kinds: []actors.Kind{archive.Kind()}, Ground: oneGround()})
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.span.Cleanup(sys.Abandon)
 	r := &router{w: w, sys: sys, epoch: 1, hold: actors.Held}
 	sys.Start(r)
 	archive.Start(r, func(string, int) bool { return !w.unrun })
