@@ -74,6 +74,7 @@ func (f failure) run(t *testing.T, server *mariadbtest.Server) {
 			t.Errorf("a save that does not commit: %v", err)
 		}
 	}
+	s.notes(f.logs...) // while it lasts: who is told first need not be who finds out for all
 	f.end(s)
 	s.commits(40)
 	s.stop()
@@ -91,9 +92,6 @@ func (f failure) run(t *testing.T, server *mariadbtest.Server) {
 	}
 	for _, k := range append(s.clerks, s.kept) {
 		k.check(t, s.town.db)
-	}
-	if s.log.lines(f.logs...) == 0 {
-		t.Errorf("the log does not say %q, but:\n%s", f.logs, s.log)
 	}
 	if n := strings.Count(s.log.String(), "\n"); n > 100 {
 		t.Errorf("the log has %d lines:\n%.2000s", n, s.log)
@@ -149,14 +147,31 @@ func (s *siege) hold(statements ...string) (release func()) {
 	return func() { _ = tx.Rollback() } // that a server has ended by then is fine
 }
 
-// underway waits for a statement of the node's that is being executed, and returns its connection's number.
-func (s *siege) underway() (connection int64) {
+// notes waits until a line of the log says something.
+func (s *siege) notes(texts ...string) {
+	s.T.Helper()
+	for deadline := time.Now().Add(time.Minute); s.log.lines(texts...) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Errorf("the log does not say %q, but:\n%s", texts, s.log)
+			return
+		}
+	}
+}
+
+// underway waits for a statement of the node's that is being executed.
+func (s *siege) underway() {
 	s.T.Helper()
 	until(s, "a statement that waits", func() bool {
-		return s.admin.QueryRow("SELECT id FROM information_schema.processlist WHERE user = 'player'"+
-			" AND info LIKE 'INSERT INTO state_hero%' AND time_ms > 20 LIMIT 1").Scan(&connection) == nil
+		_, waits := s.waiter()
+		return waits
 	})
-	return connection
+}
+
+// waiter finds the connection of a statement of the node's that takes its time.
+func (s *siege) waiter() (connection int64, waits bool) {
+	err := s.admin.QueryRow("SELECT id FROM information_schema.processlist WHERE user = 'player'" +
+		" AND info LIKE 'INSERT INTO state_hero%' AND time_ms > 20 LIMIT 1").Scan(&connection)
+	return connection, err == nil
 }
 
 // renamed renames a column, which may be unknown in 'CHECK' at first.
@@ -169,13 +184,29 @@ func renamed(from, to string) func(*siege) {
 	}
 }
 
-// killed locks a clerk's row, so that the statement that writes it waits, and kills that.
+// killed locks a clerk's row, so that the statement that writes it waits, and kills that. Others that are slow are
+// killed too, or have ended when that is tried: it goes on until the node has noticed.
 func killed(what string) func(*siege) {
 	return func(s *siege) {
 		release := s.hold("SELECT * FROM state_hero WHERE id = 'clerk-3' FOR UPDATE")
 		defer release()
-		s.do(fmt.Sprintf("KILL %s %d", what, s.underway()))
+		until(s, "a statement to be killed", func() bool {
+			if connection, waits := s.waiter(); waits {
+				_, _ = s.admin.Exec(fmt.Sprintf("KILL %s %d", what, connection)) // an error: it has gone
+			}
+			return s.log.lines("store is down") > 0
+		})
 	}
+}
+
+// players is how many connections the node has.
+func (s *siege) players() (n int) {
+	s.T.Helper()
+	if err := s.admin.QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'player'").
+		Scan(&n); err != nil {
+		s.T.Fatal(err)
+	}
+	return n
 }
 
 // crowded lets others take all connections. Commits that were under way have no outcome until some of them have left,
@@ -195,6 +226,7 @@ func crowded(s *siege) {
 	}
 	s.Cleanup(func() { others.Close() })
 	until(s, "a server full of others", func() bool {
+		before := s.players()
 		for {
 			c, err := others.Conn(context.Background())
 			if err != nil {
@@ -202,9 +234,13 @@ func crowded(s *siege) {
 			}
 			s.others = append(s.others, c)
 		}
+		if before+s.players() == 0 { // so none can come back
+			return len(s.others) > 7
+		}
 		_, _ = s.admin.Exec("KILL CONNECTION USER player") // an error: there was none
-		return s.archive.Report().Down && len(s.others) > 7
+		return false
 	})
+	s.notes("down", "Too many connections")
 	for _, k := range newcomers {
 		if !s.heard(actors.StoreUnavailable, "Too many connections") {
 			s.clerks[0].tell(k.save(1))
