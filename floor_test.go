@@ -35,7 +35,7 @@ var floors = map[string][]string{
 	"cluster":             {"actors", "actors/wire", "cluster/identity"},
 	"cluster/identity":    {},
 	"cluster/spelling":    {},
-	"cluster/prompt":      {"actors", "actors/wire", "gate/client", "cluster/spelling"},
+	"cluster/prompt":      {"actors", "actors/wire", "gate/client", "cluster/contract", "cluster/spelling"},
 	"cluster/original":    {},
 	"cluster/admin":       {"actors", "actors/wire"},
 	"cluster/node": {"actors", "actors/wire", "gate", "gate/client", "persist", "hotreload", "record", "cluster",

@@ -59,6 +59,16 @@ func Of(app string, c wire.Catalogue, reply func(number uint32) (answer *wire.Ty
 	return made, errors.Join(r.errs...)
 }
 
+// Body is what the body of one message looks like. What cannot travel is of no kind.
+func Body(t *wire.Type) *Type {
+	r := reader{shapes: map[any]*Shape{}}
+	s := r.message(t)
+	if s.Is != nil {
+		return s.Is
+	}
+	return &Type{Kind: Object, Shape: s}
+}
+
 // received lists what a client may be sent: the Out messages and whatever else answers a request. By number.
 func (c *Contract) received() []*Message {
 	answers := map[*Message]bool{}

@@ -114,7 +114,7 @@ func (c *cursor) stand(at int) {
 func shapeAt(t *wire.Type, text string) shape {
 	c := locate(shapeOf(t), text)
 	if len(c.open) == 0 {
-		return leaf{}
+		return shape{}
 	}
 	return c.open[len(c.open)-1].shape
 }
