@@ -120,7 +120,7 @@ func (a *admission) visitor(from netip.Addr, now time.Time) *visitor {
 // have nothing open, whatever they did: who has so many addresses does not need one of them again.
 func (a *admission) sweep(now time.Time) {
 	for from, v := range a.addresses {
-		if v.open == 0 && now.Sub(v.fresh.filled) >= time.Second && v.blank(now, a.limits) {
+		if v.open == 0 && v.fresh.unused(now) >= time.Second && v.blank(now, a.limits) {
 			delete(a.addresses, from)
 		}
 	}

@@ -9,15 +9,23 @@ import (
 // This file is a session's sense of time. It has one timer, armed for the earliest thing that may
 // have to happen: so ten thousand requests cost no timers of their own.
 
+// A moment is nanoseconds since the gate began, and 0 never: a time.Time is three times as large,
+// and every session has some of these. As that it is not moved by who sets the machine's clock.
+type moment int64
+
+func (g *Gate) moment(t time.Time) moment { return 1 + moment(t.Sub(g.began)) }
+func (g *Gate) time(m moment) time.Time   { return g.began.Add(time.Duration(m - 1)) }
+
 // alarm arms the timer for a moment, unless it goes off before it anyway.
 func (s *Session) alarm(at time.Time) {
-	if s.ended || !s.due.IsZero() && !at.Before(s.due) {
+	due := s.gate.moment(at)
+	if s.ended || s.due != 0 && due >= s.due {
 		return
 	}
 	if s.stopTimer != nil {
 		s.stopTimer()
 	}
-	s.due = at
+	s.due = due
 	s.stopTimer = s.gate.Clock.AfterFunc(at.Sub(s.gate.Clock.Now()), s.tick)
 }
 
@@ -26,7 +34,7 @@ func (s *Session) tick() {
 	now := s.gate.Clock.Now()
 	s.mu.Lock()
 	defer s.leave()
-	s.due = time.Time{}
+	s.due = 0
 	if s.ended {
 		return
 	}
@@ -48,27 +56,18 @@ func (s *Session) tick() {
 // heartbeat pings a silent client, and gives up one that stays silent.
 func (s *Session) heartbeat(now time.Time) {
 	l := &s.gate.Limits
-	if dead := s.heard.Add(l.Dead); !now.Before(dead) {
+	dead := s.gate.time(s.heard).Add(l.Dead)
+	if !now.Before(dead) {
 		s.hangUp(Silent)
 		s.away(Silent)
 		return
 	}
-	last := s.heard
-	if s.pinged.After(last) {
-		last = s.pinged
-	}
-	if next := last.Add(l.Heartbeat); now.Before(next) {
+	last := max(s.heard, s.pinged)
+	if next := s.gate.time(last).Add(l.Heartbeat); now.Before(next) {
 		s.alarm(next)
 		return
 	}
-	s.pinged = now
+	s.pinged = s.gate.moment(now)
 	s.say(wire.NumberPing, 0, wire.Ping{Received: s.received})
-	s.alarm(minTime(now.Add(l.Heartbeat), s.heard.Add(l.Dead)))
-}
-
-func minTime(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	s.alarm(now.Add(min(l.Heartbeat, dead.Sub(now))))
 }

@@ -56,7 +56,7 @@ func (v *Visit) conduct() conduct {
 	v.mu.Lock()
 	last, s := v.last, v.session
 	v.mu.Unlock()
-	return conductOf(last, s != nil, s != nil && s.loggedIn(), v.gate.Clock.Now().Sub(v.since))
+	return conductOf(last, s != nil, s != nil && s.loggedIn(), time.Duration(v.gate.Clock.Now().UnixNano()-v.since))
 }
 
 // loggedIn reports whether the session's client plays somebody, or did until its end.
@@ -100,5 +100,5 @@ func (s *standing) note(c conduct, now time.Time, l *Limits) (banned bool) {
 
 // blank reports whether the standing says nothing more than none at all would.
 func (s *standing) blank(now time.Time, l *Limits) bool {
-	return now.Sub(s.offences.filled) >= time.Minute && (s.length == 0 || now.Sub(s.until) >= l.BanMax)
+	return s.offences.unused(now) >= time.Minute && (s.length == 0 || now.Sub(s.until) >= l.BanMax)
 }

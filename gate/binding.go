@@ -104,7 +104,7 @@ func (s *Session) login(as actors.Ref) uint64 {
 	s.who = as
 	number, other := g.claim(as, s)
 	if other != nil {
-		s.todo.rivals = append(s.todo.rivals, rival{other, as, number})
+		s.then(rival{other, as, number}.yield)
 	}
 	for i := range s.bindings {
 		b := &s.bindings[i]
@@ -189,7 +189,7 @@ func (s *Session) kick(o *actors.KickOrder) {
 }
 
 func (s *Session) bound(b binding) *actors.Bound {
-	return &actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number, Away: !s.awaySince.IsZero()}
+	return &actors.Bound{Session: s.ref, Who: b.who, Ears: b.ears, Number: b.number, Away: s.absence != nil}
 }
 
 // presence tells those whom the client plays or speaks to, and who listen, that it is away or back.
@@ -210,7 +210,7 @@ func (s *Session) unbound(b binding, code actors.Code) {
 func (s *Session) announce(covers func(actors.Ref) bool, done func()) {
 	s.mu.Lock()
 	defer s.leave()
-	s.todo.said = append(s.todo.said, done)
+	s.then(done)
 	for i := range s.bindings {
 		if b := &s.bindings[i]; covers(b.to) {
 			b.who = s.self()

@@ -6,17 +6,17 @@ import "time"
 // takes one. The zero bucket is full at its first use.
 type bucket struct {
 	tokens float64
-	filled time.Time
+	filled int64 // Unix nanoseconds; 0: never. A time.Time is three times as large, and every session has these
 }
 
 // take takes a token, or says how long to wait for one.
 func (b *bucket) take(now time.Time, rate float64, burst int) (wait time.Duration, ok bool) {
-	if b.filled.IsZero() {
+	if b.filled == 0 {
 		b.tokens = float64(burst)
-	} else if since := now.Sub(b.filled); since > 0 {
+	} else if since := b.unused(now); since > 0 {
 		b.tokens = min(float64(burst), b.tokens+since.Seconds()*rate)
 	}
-	b.filled = now
+	b.filled = now.UnixNano()
 	if b.tokens < 1 {
 		return time.Duration((1 - b.tokens) / rate * float64(time.Second)), false
 	}
@@ -24,27 +24,31 @@ func (b *bucket) take(now time.Time, rate float64, burst int) (wait time.Duratio
 	return 0, true
 }
 
+// unused is how long ago a token was last asked for; very long, if never.
+func (b *bucket) unused(now time.Time) time.Duration { return time.Duration(now.UnixNano() - b.filled) }
+
 // give puts a token back.
 func (b *bucket) give(burst int) {
-	if !b.filled.IsZero() {
+	if b.filled != 0 {
 		b.tokens = min(float64(burst), b.tokens+1)
 	}
 }
 
 // A patience is what the gate has with a client that sends too much.
 type patience struct {
-	since time.Time // the first refusal of this bout
-	last  time.Time // the newest one
+	since int64 // the first refusal of this bout, in Unix nanoseconds
+	last  int64 // the newest one
 }
 
 // calm is the time without a refusal that ends a bout.
 const calm = time.Second
 
 // refused notes a refusal and says whether the bout has lasted for grace.
-func (p *patience) refused(now time.Time, grace time.Duration) (over bool) {
-	if p.last.IsZero() || now.Sub(p.last) > calm {
+func (p *patience) refused(at time.Time, grace time.Duration) (over bool) {
+	now := at.UnixNano()
+	if now < p.last || now-p.last > int64(calm) { // a clock that ran back begins anew
 		p.since = now
 	}
 	p.last = now
-	return now.Sub(p.since) >= grace
+	return now-p.since >= int64(grace)
 }

@@ -66,6 +66,7 @@ type Gate struct {
 	Options
 	Counters Counters
 
+	began  time.Time
 	serial atomic.Uint64
 	binds  atomic.Uint64          // the newest bind number
 	fanned atomic.Pointer[fanned] // the newest fan-out
@@ -73,7 +74,7 @@ type Gate struct {
 
 	mu        sync.Mutex          // never held while a session's is taken
 	strangers map[*Visit]struct{} // without a session yet
-	sessions  map[actors.Ref]*Session
+	sessions  map[string]*Session // by the ID of their Ref
 	logins    map[actors.Ref]*Session
 	graves    map[actors.Ref]grave
 	dead      []actors.Ref // of graves, oldest first
@@ -90,7 +91,7 @@ func New(o Options) (*Gate, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Gate{Options: o, strangers: map[*Visit]struct{}{}, sessions: map[actors.Ref]*Session{},
+	return &Gate{Options: o, began: o.Clock.Now(), strangers: map[*Visit]struct{}{}, sessions: map[string]*Session{},
 		logins: map[actors.Ref]*Session{}, graves: map[actors.Ref]grave{}}, nil
 }
 
@@ -178,14 +179,17 @@ func (g *Gate) list() []*Session {
 func (g *Gate) session(ref actors.Ref) *Session {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.sessions[ref]
+	if s := g.sessions[ref.ID]; s != nil && s.ref == ref {
+		return s
+	}
+	return nil
 }
 
 // name gives a session its Ref and makes it findable.
 func (g *Gate) name(s *Session) actors.Ref {
 	ref := actors.SessionRef(g.Node, s.codec, g.Incarnation, s.serial)
 	g.mu.Lock()
-	g.sessions[ref] = s
+	g.sessions[ref.ID] = s
 	g.mu.Unlock()
 	return ref
 }
@@ -214,7 +218,7 @@ func (g *Gate) release(who actors.Ref, s *Session) {
 func (g *Gate) forget(s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.sessions, s.ref)
+	delete(g.sessions, s.ref.ID)
 	if g.logins[s.who] == s {
 		delete(g.logins, s.who)
 	}

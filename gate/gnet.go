@@ -18,14 +18,19 @@ import (
 // buffer has no bound, so a connection gets bytes only while that buffer is empty; it tells nobody
 // when the buffer has drained, so a full one is looked at again after recheck.
 
-const loopCount = 2 // event loops
+const (
+	loopCount = 2 // event loops
+	// gulp is how many bytes of one connection are read before others have their turn: a flood of the
+	// smallest frames, each of which is answered, must not hold the loop for long.
+	gulp = 4 << 10
+)
 
 // loops are gnet's event loops. Each connection that is full or about to close has a timer besides.
 type loops struct{ engine *gnet.Client }
 
 func startLoops(log *slog.Logger) (*loops, error) {
 	engine, err := gnet.NewClient(new(handler), gnet.WithNumEventLoop(loopCount),
-		gnet.WithLogger(quiet{log}))
+		gnet.WithReadBufferCap(gulp), gnet.WithLogger(quiet{log}))
 	if err == nil {
 		err = engine.Start()
 	}
@@ -60,8 +65,7 @@ type connection struct {
 	from     netip.Addr
 	remote   string
 	original *Original // nil: the client says Hello
-	shut     bool      // our half is closed, the last frame is out
-	until    time.Time // when a connection whose session has ended is given up; zero: it has not
+	until    moment    // when a connection whose session has ended is given up; 0: it has not
 	timer    *time.Timer
 
 	mu   sync.Mutex
@@ -192,17 +196,19 @@ func (k *connection) hangUp(c gnet.Conn) gnet.Action {
 		if err := syscall.Shutdown(c.Fd(), syscall.SHUT_WR); err != nil {
 			return gnet.Close
 		}
-		k.later(time.Until(k.until), k.Cut)
+		k.later(time.Until(k.server.gate.time(k.until)), k.Cut)
 	}
 	return gnet.None
 }
 
 // givenUp reports whether an ended session's connection has had its time for its last frames.
 func (k *connection) givenUp() bool {
-	if k.until.IsZero() {
-		k.until = time.Now().Add(k.server.gate.Limits.Linger)
+	g := k.server.gate
+	now := g.moment(time.Now())
+	if k.until == 0 {
+		k.until = now + moment(g.Limits.Linger)
 	}
-	return time.Now().After(k.until)
+	return now > k.until
 }
 
 // quiet is gnet's log: what matters of it goes into ours.

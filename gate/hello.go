@@ -94,8 +94,7 @@ type welcome struct {
 func (v *Visit) begin(s *Session, w *welcome, who actors.Ref) {
 	g := v.gate
 	now := g.Clock.Now()
-	s.gate, s.serial, s.remote, s.opened, s.heard = g, v.serial, v.remote, now, now
-	s.requests = map[uint32]*request{}
+	s.gate, s.serial, s.remote, s.opened, s.heard = g, v.serial, v.remote, g.moment(now), g.moment(now)
 	s.mu.Lock()
 	defer s.leave()
 	held, ok := v.enter(s)

@@ -3,8 +3,6 @@ package gate
 import (
 	"errors"
 	"time"
-
-	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 const (
@@ -17,11 +15,11 @@ const (
 type line struct {
 	visit   *Visit
 	framing framing
-	partial []byte   // bytes of a frame that is not whole
-	frames  [][]byte // scratch
-	owed    []byte   // what the framing itself has said
-	hungUp  bool     // no more is heard
-	excused bool     // a page elsewhere made its browser come
+	partial []byte // bytes of a frame that is not whole
+	owed    []byte // what the framing itself has said
+	hungUp  bool   // no more is heard
+	excused bool   // a page elsewhere made its browser come
+	shut    bool   // our half is closed, the last frame is out
 }
 
 // hear takes what came; it keeps nothing of b, but may change it. It reports whether the framing has
@@ -64,18 +62,17 @@ func (l *line) broken(err error) {
 // say returns what waits to be written, about room bytes. After the last of it nothing follows: hang
 // up when it is out.
 func (l *line) say() (out []byte, last bool) {
-	var why *wire.Close
-	l.frames, why = l.visit.Take(l.frames[:0], room)
+	var few [16][]byte // on the stack: a line that is idle keeps nothing
+	frames, why := l.visit.Take(few[:0], room)
 	out = l.framing.reply(l.owed)
 	l.owed = nil
-	for _, f := range l.frames {
+	for _, f := range frames {
 		out = l.framing.wrap(out, f)
 	}
-	clear(l.frames)
 	if why != nil {
 		out = l.framing.farewell(out, why)
 	}
-	last = why != nil || l.hungUp && len(l.frames) == 0
+	last = why != nil || l.hungUp && len(frames) == 0
 	l.hungUp = l.hungUp || last
 	return out, last
 }

@@ -113,7 +113,7 @@ func named(body []byte, h wire.Header) []byte {
 
 // first holds a client of the original's to the bound for its first frame.
 func (s *Session) first(now time.Time) {
-	by := s.opened.Add(s.original.First)
+	by := s.gate.time(s.opened).Add(s.original.First)
 	switch {
 	case s.original.First == 0 || s.lastSeq > 0:
 	case now.Before(by):

@@ -145,18 +145,16 @@ func (o *outbox) take(into [][]byte, room int, l *Limits, received uint64) [][]b
 	return into
 }
 
-// shift removes the first n, and gives room up that was for a burst.
+// shift removes the first n, and gives the room up when nothing waits: most sessions say
+// little, and there are very many.
 func shift(waiting []parcel, n int) []parcel {
 	rest := copy(waiting, waiting[n:])
 	clear(waiting[rest:])
-	if rest == 0 && cap(waiting) > idleParcels {
+	if rest == 0 {
 		return nil
 	}
 	return waiting[:rest]
 }
-
-// idleParcels is for how many frames an empty outbox keeps its room.
-const idleParcels = 8
 
 // leave is for a connection that is gone: what was only for it is dropped, the rest waits.
 func (o *outbox) leave() {

@@ -84,7 +84,7 @@ func (s *Session) rises(h wire.Header) bool {
 	}
 	text := fmt.Sprintf("seq %d of number %d does not rise above %d", h.Seq, h.Number, s.lastSeq)
 	s.refuse(wire.NumberError, 0, actors.BadSeq, "%s", text)
-	if s.badSeqs++; s.badSeqs >= s.gate.Limits.BadSeqs {
+	if s.badSeqs++; int(s.badSeqs) >= s.gate.Limits.BadSeqs {
 		s.end(wire.CloseBadFrame, text)
 	}
 	return false
@@ -168,6 +168,9 @@ func (s *Session) expect(now time.Time, h wire.Header, t *wire.Type, e *actors.E
 	}
 	deadline := now.Add(within)
 	r := &request{number: h.Number, deadline: deadline}
+	if s.requests == nil {
+		s.requests = map[uint32]*request{}
+	}
 	s.requests[h.Seq] = r
 	s.alarm(deadline)
 	e.Request, e.Deadline = uint64(h.Seq), deadline.UnixNano()

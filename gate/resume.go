@@ -81,11 +81,11 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 	if s.at != nil {
 		s.hangUp(Replaced)
 	}
-	if !s.awaySince.IsZero() {
+	if s.absence != nil {
 		s.presence(&actors.Back{Session: s.ref})
 	}
 	s.home()
-	s.at, s.remote, s.heard, s.pinged = v, v.remote, now, time.Time{}
+	s.at, s.remote, s.heard, s.pinged = v, v.remote, s.gate.moment(now), 0
 	s.out.window.acknowledge(r.Received)
 	used := s.token
 	if !used.opens(r.Token) {
@@ -94,7 +94,7 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 	m := s.welcome(now, "")
 	s.oldToken, m.Resumed = used, true
 	s.out.back(frameOf(0, wire.NumberWelcome, seq, m), s.received)
-	s.todo.wake = v
+	s.todo.wake = true
 	s.gate.Counters.Resumed.Add(1)
 	s.alarm(now.Add(s.gate.Limits.Heartbeat))
 	return ""
@@ -102,6 +102,12 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 
 // keeps reports whether the session can be resumed at all.
 func (s *Session) keeps() bool { return s.original == nil && s.gate.Limits.ResumeFor > 0 }
+
+// An absence is since when a session's client is away, and why.
+type absence struct {
+	since time.Time
+	code  actors.Code
+}
 
 // away is for a connection that is gone: the session waits for its client, if it has anything that
 // could be lost.
@@ -113,7 +119,7 @@ func (s *Session) away(code actors.Code) {
 		return
 	}
 	now := s.gate.Clock.Now()
-	s.at, s.awaySince, s.awayFor = nil, now, code
+	s.at, s.absence = nil, &absence{now, code}
 	s.out.leave()
 	c.Away.Add(1)
 	s.presence(&actors.Away{Session: s.ref})
@@ -122,18 +128,18 @@ func (s *Session) away(code actors.Code) {
 
 // home is the end of being away.
 func (s *Session) home() {
-	if !s.awaySince.IsZero() {
-		s.awaySince = time.Time{}
+	if s.absence != nil {
+		s.absence = nil
 		s.gate.Counters.Away.Add(-1)
 	}
 }
 
 // expireAway ends the session if its client has not come back in time.
 func (s *Session) expireAway(now time.Time) {
-	if until := s.awaySince.Add(s.gate.Limits.ResumeFor); now.Before(until) {
+	if until := s.absence.since.Add(s.gate.Limits.ResumeFor); now.Before(until) {
 		s.alarm(until)
 	} else {
-		s.finish(s.awayFor)
+		s.finish(s.absence.code)
 	}
 }
 
@@ -165,7 +171,7 @@ func (s *Session) acknowledged(received uint64) bool {
 	o.window.acknowledge(received)
 	if !o.woken && o.ready(&s.gate.Limits) {
 		o.woken = true
-		s.todo.wake = s.at
+		s.todo.wake = true
 	}
 	return true
 }

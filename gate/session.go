@@ -18,16 +18,17 @@ import (
 type Session struct {
 	gate     *Gate
 	serial   uint64
-	opened   time.Time
+	opened   moment
 	original *Original // nil: its client speaks firefly/2, is pinged, and may resume
 
 	mu       sync.Mutex
-	at       *Visit // nil while the client is away, and at the end
 	ended    bool
+	leaving  bool // leave's own
+	codec    wire.Codec
+	at       *Visit // nil while the client is away, and at the end
 	ref      actors.Ref
 	client   string
 	remote   string
-	codec    wire.Codec
 	who      actors.Ref // logged in as, or zero
 	bindings []binding  // in the order in which they were made
 	requests map[uint32]*request
@@ -35,39 +36,37 @@ type Session struct {
 	out      outbox
 
 	lastSeq  uint32 // of game requests
-	badSeqs  int
+	badSeqs  int32
 	received uint64 // counted frames: those numbered 100 and up
 	bucket   bucket
 	patience patience
 	rates    map[uint32]*bucket // of numbers that have a rate of their own
 
-	token, oldToken token       // the older is good until the client shows that it has the newer
-	awaySince       time.Time   // zero: the client is here
-	awayFor         actors.Code // why it is away
+	token, oldToken token    // the older is good until the client shows that it has the newer
+	absence         *absence // nil: the client is here
 
-	heard, pinged time.Time
-	due           time.Time // when the one timer goes off; zero: none is armed
+	heard, pinged moment
+	due           moment // when the one timer goes off; 0: none is armed
 	stopTimer     func() bool
 
-	todo    todo
-	leaving bool
-	detach  func() // leave's own
+	todo   todo
+	detach func() // leave's own
 }
 
 // A todo is what a session has decided to do when its lock is free.
 type todo struct {
 	attach, detach bool
+	wake           bool // the connection
 	route          []*actors.Envelope
-	said           []func() // to be called when all of route has gone
-	rivals         []rival
-	wake           *Visit
-	cut            []*Visit
-	cutFor         actors.Code
+	then           []func() // what is rare, after all of route has gone
 }
 
 func (t *todo) any() bool {
-	return t.wake != nil || t.attach || t.detach || len(t.route)+len(t.said)+len(t.cut)+len(t.rivals) > 0
+	return t.wake || t.attach || t.detach || len(t.route)+len(t.then) > 0
 }
+
+// then adds what is to be done after all envelopes have left, without the lock.
+func (s *Session) then(f func()) { s.todo.then = append(s.todo.then, f) }
 
 // leave gives up the session's lock and does what is to be done. If another goroutine is at it
 // already, that one does it: so envelopes leave in the order of the decisions.
@@ -76,12 +75,12 @@ func (s *Session) leave() {
 	for !s.leaving && s.todo.any() {
 		do := s.todo
 		s.todo = todo{}
-		s.unlocked(do)
+		s.unlocked(do, s.at)
 	}
 }
 
-// unlocked does what was decided; the lock is taken again at its end.
-func (s *Session) unlocked(t todo) {
+// unlocked does what was decided; the lock is taken again at its end. The connection is at, if not nil.
+func (s *Session) unlocked(t todo, at *Visit) {
 	s.leaving = true
 	s.mu.Unlock()
 	defer func() {
@@ -95,20 +94,14 @@ func (s *Session) unlocked(t todo) {
 	for _, e := range t.route {
 		g.Backend.Route(e)
 	}
-	for _, f := range t.said {
-		f()
-	}
 	if t.detach && s.detach != nil {
 		s.detach()
 	}
-	if t.wake != nil {
-		t.wake.conn.Wake()
+	if t.wake && at != nil {
+		at.conn.Wake()
 	}
-	for _, v := range t.cut {
-		v.cut(t.cutFor)
-	}
-	for _, r := range t.rivals {
-		r.yield()
+	for _, f := range t.then {
+		f()
 	}
 }
 
@@ -121,7 +114,7 @@ func (s *Session) receive(v *Visit, now time.Time, h wire.Header, body []byte) {
 	s.mu.Lock()
 	defer s.leave()
 	if s.at == v {
-		s.heard = now
+		s.heard = s.gate.moment(now)
 		s.oldToken = token{}
 		s.dispatch(now, h, body)
 	}
@@ -134,7 +127,7 @@ func (s *Session) touch(v *Visit, now time.Time) {
 	if s.at != v {
 		return
 	}
-	s.heard = now
+	s.heard = s.gate.moment(now)
 	if _, ok := s.bucket.take(now, float64(s.gate.Limits.Rate), s.gate.Limits.Burst); !ok {
 		s.tooMuch(now)
 	}
@@ -211,7 +204,8 @@ func (s *Session) end(n wire.CloseNumber, text string) {
 
 // hangUp ends the connection without a word.
 func (s *Session) hangUp(code actors.Code) {
-	s.todo.cut, s.todo.cutFor = append(s.todo.cut, s.at), code
+	v := s.at
+	s.then(func() { v.cut(code) })
 }
 
 // finish is the end itself: every entity hears of it, nobody waits any more.
@@ -221,7 +215,7 @@ func (s *Session) finish(code actors.Code) {
 	}
 	s.ended = true
 	s.gate.Counters.Sessions.Add(-1)
-	if !s.awaySince.IsZero() && code != s.awayFor {
+	if s.absence != nil && code != s.absence.code {
 		s.gate.Counters.closed(code) // of others, the connection's end was counted
 	}
 	s.home()
@@ -236,7 +230,7 @@ func (s *Session) finish(code actors.Code) {
 	if s.stopTimer != nil {
 		s.stopTimer()
 	}
-	s.due = time.Time{}
+	s.due = 0
 }
 
 // send queues a frame for the client. At the queue's bound Lossy frames give way; if that is not
@@ -252,7 +246,7 @@ func (s *Session) send(p parcel) {
 		s.tooSlow(p)
 	case s.at != nil && !s.out.woken && s.out.ready(&s.gate.Limits):
 		s.out.woken = true
-		s.todo.wake = s.at
+		s.todo.wake = true
 	}
 }
 
@@ -265,8 +259,11 @@ func (s *Session) report() (SessionReport, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := SessionReport{Session: s.ref, Who: s.who, Client: s.client, Remote: s.remote,
-		Since: s.opened, Away: s.awaySince, In: s.received, Out: s.out.window.sent, Requests: len(s.requests),
+		Since: s.gate.time(s.opened), In: s.received, Out: s.out.window.sent, Requests: len(s.requests),
 		Waiting: len(s.out.waiting)}
+	if s.absence != nil {
+		r.Away = s.absence.since
+	}
 	for _, b := range s.bindings {
 		r.Bound = append(r.Bound, b.to)
 	}

@@ -3,7 +3,6 @@ package gate
 import (
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/fireflyrt/firefly/actors"
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -27,13 +26,13 @@ type Visit struct {
 	conn   Conn
 	remote string
 	serial uint64
-	since  time.Time
+	since  int64 // Unix nanoseconds
 
 	mu        sync.Mutex // may be taken under a session's, never the other way round
 	phase     phase
+	touches   int32 // signs of life before Welcome that are no frames
 	session   *Session
 	held      [][]byte // frames that came between Hello and Welcome
-	touches   int      // other signs of life before Welcome
 	words     [][]byte // the last ones, when it is over
 	last      *wire.Close
 	stopTimer func() bool
@@ -71,7 +70,7 @@ func (g *Gate) Enter(c Conn, remote string, o *Original) *Visit {
 }
 
 func (g *Gate) meet(c Conn, remote string) *Visit {
-	v := &Visit{gate: g, conn: c, remote: remote, serial: g.serial.Add(1), since: g.Clock.Now()}
+	v := &Visit{gate: g, conn: c, remote: remote, serial: g.serial.Add(1), since: g.Clock.Now().UnixNano()}
 	g.mu.Lock()
 	g.strangers[v] = struct{}{}
 	g.mu.Unlock()
@@ -154,7 +153,7 @@ func (v *Visit) Touch() {
 	now := v.gate.Clock.Now()
 	v.mu.Lock()
 	s := v.session
-	if v.touches++; s == nil && v.touches > v.gate.Limits.Held {
+	if v.touches++; s == nil && int(v.touches) > v.gate.Limits.Held {
 		v.dismiss(nil, wire.CloseRateLimited, "too much before Welcome")
 	}
 	v.mu.Unlock()

@@ -7,7 +7,7 @@ type window struct {
 	bytes  int
 	sent   uint64 // counted frames handed to a socket, in the session's whole life
 
-	unasked, unaskedBytes int // of them, since the client was last asked what it has
+	unasked, unaskedBytes int32 // of them, since the client was last asked what it has
 }
 
 // The client is asked at the latest after this much, and in time for the window not to close.
@@ -31,8 +31,8 @@ func (w *window) add(frame []byte, keep bool, l *Limits) (ask bool) {
 	w.frames = append(w.frames, frame)
 	w.bytes += len(frame)
 	w.unasked++
-	w.unaskedBytes += len(frame)
-	if w.unasked < min(askFrames, l.UnackedFrames) && w.unaskedBytes < min(askBytes, l.UnackedBytes) {
+	w.unaskedBytes += int32(len(frame))
+	if int(w.unasked) < min(askFrames, l.UnackedFrames) && int(w.unaskedBytes) < min(askBytes, l.UnackedBytes) {
 		return false
 	}
 	w.asked()
