@@ -14,8 +14,10 @@ test: ## all tests; those that need a MariaDB, a Chromium or a Node skip without
 ci: ## all checks, as they must pass before a change lands
 	.ci/run
 
-bench: ## 200 bots over real sockets, through real processes; the store against its server's own ceiling
+bench: ## 200 bots over real sockets, through real processes; a gate's figures; the store against its server's own ceiling
 	go run ./sample bots -n 200 -for 10s
+	FIREFLY_IDLE=10000 FIREFLY_CHATTY=5000 FIREFLY_CROWD=20 go test -count 1 -timeout 30m -v \
+		-run 'ManyIdle|ControlGroup' -bench 'PushToAll|Storm|Shares' -benchtime 1x ./gate
 	go test -run '^$$' -bench 'Flush|Commit|Activation|Memory' -benchtime 1x -timeout 30m ./persist
 
 FUZZ = go test -run '^$$' -fuzztime 20s -fuzz
@@ -31,6 +33,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzRecord$$ ./record
 	$(FUZZ) FuzzStream$$ ./gate
 	$(FUZZ) FuzzOriginalStream$$ ./gate
+	$(FUZZ) FuzzHello$$ ./gate
 	$(FUZZ) FuzzWebSocket$$ ./gate
 	$(FUZZ) FuzzProxy$$ ./gate
 	$(FUZZ) FuzzBadBatchesAreErrorsAndNothingElse$$ ./cluster
