@@ -51,6 +51,7 @@ chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kill
 		go test -count 1 -timeout 30m -v ./sample/relay
 	FIREFLY_SEEDS=200 go test -count 1 -timeout 30m -run 'Whatever|Random|Life' ./actors
 	FIREFLY_LONG=1 go test -count 1 -timeout 30m -v -run 'WhateverBefalls' ./cluster ./sample
+	FIREFLY_EVERY_BYTE=1 go test -count 1 -timeout 30m -v -run 'CutAfterAnyByte' ./gate
 	FIREFLY_EVERY_BYTE=1 go test -count 1 -timeout 30m -v ./gate/client/ts
 	go test -count 1 -timeout 30m -run Sparks ./sample -rapid.checks 1000
 	FIREFLY_OUTAGE=60s FIREFLY_TAKEOVERS=2000 FIREFLY_SEEDS=200 go test -count 1 -timeout 30m \

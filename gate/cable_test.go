@@ -18,14 +18,49 @@ type cable struct {
 	before []byte // what the gate gets before the client's first byte, as a proxy would send it
 	socket net.Listener
 	pulled atomic.Bool // bytes vanish
+	fate   func(n int) fate
 
-	mu    sync.Mutex
-	ends  []*net.TCPConn
-	lines sync.WaitGroup
+	mu      sync.Mutex
+	cores   []*core // by the order of connections
+	removed bool
+	lines   sync.WaitGroup
+}
+
+// A death is how a connection through a cable ends before its ends want it.
+type death uint8
+
+const (
+	hungUp  death = iota // both ends read what has arrived, and then an end
+	reset                // what is on its way may be lost too
+	unheard              // the client's end hangs up, and the gate hears of nothing
+)
+
+// A fate is where a connection dies: after so many bytes towards the gate, or from it; less than 0 is
+// never.
+type fate struct {
+	up, down int
+	how      death
+}
+
+// spared is the fate of most.
+func spared(int) fate { return fate{up: -1, down: -1} }
+
+// A core is what one connection lies through.
+type core struct {
+	*cable
+	fate
+	client, gate *net.TCPConn
+	above, below atomic.Int64 // bytes that were carried up and down
+	dead         atomic.Bool
 }
 
 // cable lays one to an address of the gate, and returns that of its own end.
 func (h *house) cable(at string, step int, before []byte) (c *cable, end string) {
+	h.t.Helper()
+	return h.lay(&cable{step: step, before: before, fate: spared}, at)
+}
+
+func (h *house) lay(c *cable, at string) (_ *cable, end string) {
 	h.t.Helper()
 	u, err := url.Parse(at)
 	if err != nil {
@@ -35,18 +70,41 @@ func (h *house) cable(at string, step int, before []byte) (c *cable, end string)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	c = &cable{t: h.t, to: u.Host, step: step, before: before, socket: l}
+	c.t, c.to, c.socket = h.t, u.Host, l
 	c.lines.Go(c.serve)
-	h.t.Cleanup(func() {
-		l.Close()
-		c.cut(-1)
-		c.lines.Wait()
-	})
+	h.t.Cleanup(c.remove)
 	return c, u.Scheme + "://" + l.Addr().String()
 }
 
+// remove ends all that lies through the cable.
+func (c *cable) remove() {
+	c.end()
+	c.cut(-1)
+	c.lines.Wait()
+}
+
+// dry waits until all that lies through the cable has ended by itself, or died.
+func (c *cable) dry() {
+	c.end()
+	c.mu.Lock()
+	for _, o := range c.cores {
+		if o.dead.Load() {
+			o.close(-1)
+		}
+	}
+	c.mu.Unlock()
+	c.lines.Wait()
+}
+
+func (c *cable) end() {
+	c.socket.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removed = true
+}
+
 func (c *cable) serve() {
-	for {
+	for n := 0; ; n++ {
 		near, err := c.socket.Accept()
 		if err != nil {
 			return
@@ -56,30 +114,40 @@ func (c *cable) serve() {
 			near.Close()
 			continue
 		}
-		client, gate := near.(*net.TCPConn), far.(*net.TCPConn)
+		o := &core{cable: c, fate: c.fate(n), client: near.(*net.TCPConn), gate: far.(*net.TCPConn)}
 		c.mu.Lock()
-		c.ends = append(c.ends, client, gate)
+		if c.cores = append(c.cores, o); c.removed {
+			o.close(-1)
+		}
 		c.mu.Unlock()
-		c.lines.Go(func() { c.there(client, gate) })
-		c.lines.Go(func() { c.carry(gate, client, 0) })
+		c.lines.Go(func() { o.there(o.up) })
+		c.lines.Go(func() { o.carry(o.gate, o.client, &o.below, 0, o.down) })
 	}
 }
 
 // there carries a client's bytes to the gate.
-func (c *cable) there(client, gate *net.TCPConn) {
-	if c.write(gate, c.before, c.step) {
-		c.carry(client, gate, c.step)
+func (o *core) there(most int) {
+	if o.write(o.gate, o.before, o.step) {
+		o.carry(o.client, o.gate, &o.above, o.step, most)
 	}
 }
 
-// carry carries bytes one way, and their end.
-func (c *cable) carry(from, to *net.TCPConn, step int) {
+// carry carries bytes one way, and their end. If most is not less than 0, the connection dies after so many.
+func (o *core) carry(from, to *net.TCPConn, carried *atomic.Int64, step, most int) {
 	b := make([]byte, 32<<10)
-	for {
+	for left := most; left != 0; {
+		if left > 0 {
+			b = b[:min(len(b), left)]
+		}
 		n, err := from.Read(b)
-		if !c.pulled.Load() && !c.write(to, b[:n], step) {
+		if o.dead.Load() {
 			return
 		}
+		if !o.pulled.Load() && !o.write(to, b[:n], step) {
+			return
+		}
+		carried.Add(int64(n))
+		left -= n
 		switch {
 		case err == io.EOF:
 			_ = to.CloseWrite() // the other half may go on
@@ -88,6 +156,33 @@ func (c *cable) carry(from, to *net.TCPConn, step int) {
 			to.Close()
 			return
 		}
+	}
+	o.die()
+}
+
+// die ends the connection, unless the other way has already.
+func (o *core) die() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dead.Swap(true) {
+		return
+	}
+	switch {
+	case o.removed:
+		o.close(-1)
+	case o.how == hungUp:
+		_, _ = o.gate.CloseWrite(), o.client.CloseWrite()
+	case o.how == reset:
+		o.close(0)
+	case o.how == unheard:
+		o.client.Close()
+	}
+}
+
+func (o *core) close(linger int) {
+	for _, end := range []*net.TCPConn{o.client, o.gate} {
+		_ = end.SetLinger(linger)
+		end.Close()
 	}
 }
 
@@ -109,9 +204,7 @@ func (c *cable) write(to *net.TCPConn, b []byte, step int) bool {
 func (c *cable) cut(linger int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, end := range c.ends {
-		_ = end.SetLinger(linger)
-		end.Close()
+	for _, o := range c.cores {
+		o.close(linger)
 	}
-	c.ends = nil
 }

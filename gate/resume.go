@@ -109,12 +109,11 @@ type absence struct {
 	code  actors.Code
 }
 
-// away is for a connection that is gone: the session waits for its client, if it has anything that
-// could be lost.
+// away is for a connection that is gone: the session waits for its client. So does one in which nothing
+// was said yet: the client's first request may have been on its way.
 func (s *Session) away(code actors.Code) {
 	c := &s.gate.Counters
-	untouched := len(s.bindings) == 0 && s.received+s.out.window.sent == 0 && !s.out.any()
-	if s.ended || !s.keeps() || untouched || c.Away.Load() >= int64(s.gate.Limits.Away) {
+	if s.ended || !s.keeps() || c.Away.Load() >= int64(s.gate.Limits.Away) {
 		s.finish(code)
 		return
 	}

@@ -293,6 +293,19 @@ func TestASessionWaitsForItsClientAndThenEnds(t *testing.T) {
 	}
 }
 
+// What a client said first may have been on its way.
+func TestASessionInWhichNothingWasSaidYetWaitsToo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	w := &wanderer{guest: d.connect()}
+	w.send(wire.NumberHello, 1, wire.Hello{Version: 2})
+	w.read(1)
+	w.visit.Lost()
+	if w.back(); !w.welcome.Resumed {
+		t.Errorf("%+v", w.welcome)
+	}
+}
+
 func TestASilentClientsSessionWaitsForIt(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
