@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
 	"github.com/fireflyrt/firefly/gate"
 )
 
@@ -31,8 +33,11 @@ const briefly = 300 * time.Millisecond
 
 // ended reports how often the gate counted an end of this kind.
 func ended(g *gate.Gate, how string) uint64 {
-	if how == "malformed" {
+	switch how {
+	case "malformed":
 		return g.Counters.Malformed.Load()
+	case "unsecured":
+		return g.Counters.Unsecured.Load()
 	}
 	return g.Counters.Closes()[actors.Code(how)]
 }
@@ -51,11 +56,7 @@ func TestARogueCostsItsOwnConnectionAndNothingElse(t *testing.T) {
 func endures(t *testing.T, r rogue) {
 	h := newHouse(t, strictly)
 	fine := h.login(h.at(gate.TCP), "fine")
-	at := h.server.Address(gate.TCP)
-	if r.ws {
-		at = h.server.Address(gate.WS)
-	}
-	c, err := dialFrom("127.0.0.1", at)
+	c, err := dialFrom("127.0.0.1", h.server.Address(r.over))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,71 @@ func TestAResetAtAnyByteLeavesNothing(t *testing.T) {
 			})
 			h.login(h.at(transport), "next")
 		})
+	}
+}
+
+// A watched is a backend of which it is known what comes to it.
+type watched struct {
+	gate.Backend
+	comes func(*actors.Envelope)
+}
+
+func (w watched) Route(e *actors.Envelope) { w.comes(e); w.Backend.Route(e) }
+
+// A flood waits in its socket while others have their turn: only a few gulps of 4 KiB of it are heard first.
+func TestAFloodWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	held, release := make(chan struct{}), make(chan struct{})
+	flood := wire.AppendFrame(nil, 0, 110, 0, []byte(`{"text":"x"}`))
+	var mu sync.Mutex
+	heard, before := 0, map[string]int{} // frames of the flood, and how many of them before another's
+	h := newHouse(t, func(o *gate.Options) {
+		o.Backend = watched{o.Backend, func(e *actors.Envelope) {
+			if e.Number != 110 {
+				return
+			}
+			text := string(e.Body)
+			if strings.Contains(text, "hold") {
+				close(held)
+				<-release
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if strings.Contains(text, `"x"`) {
+				heard++
+			} else {
+				before[text] = heard
+			}
+		}}
+	})
+	var clients []net.Conn // there are two loops: one of the last two shares the first one's
+	for _, name := range []string{"flood", "one", "other"} {
+		c, err := dialFrom("127.0.0.1", h.server.Address(gate.TCP))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		says(helloFrame, wire.AppendFrame(nil, 0, 101, 1, []byte(`{"name":"`+name+`"}`)))(c)
+		clients = append(clients, c)
+	}
+	until(t, "all to be logged in", func() bool {
+		return len(h.gate.Sessions(5)) == 3 && !slices.ContainsFunc(h.gate.Sessions(5),
+			func(r gate.SessionReport) bool { return r.Who.IsZero() })
+	})
+	says(aSay(2, "hold"))(clients[0])
+	<-held
+	says(bytes.Repeat(flood, 60_000/len(flood)))(clients[0])
+	says(aSay(2, "one"))(clients[1])
+	says(aSay(2, "other"))(clients[2])
+	others := func() int { mu.Lock(); defer mu.Unlock(); return len(before) }
+	until(t, "the one on the other loop to be heard", func() bool { return others() == 1 })
+	close(release)
+	until(t, "the one on this loop to be heard", func() bool { return others() == 2 })
+	for who, n := range before {
+		if n*len(flood) > 16<<10 {
+			t.Errorf("%s was heard after %d bytes of the flood", who, n*len(flood))
+		}
 	}
 }
 
@@ -200,7 +266,7 @@ func TestAnAddressThatKeepsAtItIsShutOut(t *testing.T) {
 		switch r.name {
 		case "says nothing", "says Hello a byte at a time", "announces a body of 16 MiB", "closes its half at once",
 			"floods with pings", "resets a WebSocket", "sends ten thousand headers", "masks nothing",
-			"comes from a page elsewhere":
+			"comes from a page elsewhere", "begins no TLS", "speaks no TLS":
 		default:
 			continue
 		}
@@ -208,10 +274,7 @@ func TestAnAddressThatKeepsAtItIsShutOut(t *testing.T) {
 			t.Parallel()
 			h := guarded(t, func(l *gate.Limits) { l.Offences, l.Ban, l.BanMax = 5, time.Hour, time.Hour })
 			fine := h.login(h.at(gate.TCP), "fine")
-			at := h.server.Address(gate.TCP)
-			if r.ws {
-				at = h.server.Address(gate.WS)
-			}
+			at := h.server.Address(r.over)
 			var all sync.WaitGroup
 			for range 6 {
 				c, err := dialFrom("127.0.0.7", at)
