@@ -104,6 +104,9 @@ func logsIn(c *buzzer) []byte {
 // room where the first were. Budget: 2.5 KB resident an idle session, all in.
 func TestManyIdleAndChattyClientsFitAndLeaveNothingBehind(t *testing.T) {
 	idle, isLong := sized(t, "FIREFLY_IDLE", 1000)
+	if !isLong { // and no figure counts
+		t.Parallel()
+	}
 	chatty, _ := sized(t, "FIREFLY_CHATTY", 500)
 	k := startKeep(t, "gate")
 	warm := newThrong(t, k) // what comes up once and stays does not count
