@@ -43,7 +43,7 @@ fuzz: ## every fuzz target for a short while
 	$(FUZZ) FuzzAConfigurationNeverPanics$$ ./cluster/node
 
 chaos: ## a thousand Worlds in which all goes wrong that can, and a hundred kills of a real cluster's processes
-	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'Whatever|WheneverIts|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink|Wiped|Misses' ./cluster/replay
+	FIREFLY_SEEDS=1000 go test -count 1 -timeout 60m -run 'Whatever|WheneverIts|SameSeed|LongDay|Unknown|OwnerHasDied|CutLink|Wiped|Misses' ./cluster/replay
 	FIREFLY_SEEDS=200 go test -count 1 -timeout 30m -run 'ClaimAnAccount|AccountAgree' ./cluster/replay
 	FIREFLY_SEEDS=3000 go test -count 1 -timeout 30m -run 'Chains' ./cluster
 	FIREFLY_SEEDS=1000 go test -count 1 -timeout 30m -run 'WhateverGoesWrong|WhoeverComes' ./cluster
