@@ -16,7 +16,7 @@ ci: ## all checks, as they must pass before a change lands
 
 bench: ## 200 bots over real sockets, through real processes; a gate's figures; the store against its server's own ceiling
 	go run ./sample bots -n 200 -for 10s
-	FIREFLY_IDLE=10000 FIREFLY_CHATTY=5000 FIREFLY_CROWD=20 go test -count 1 -timeout 30m -v \
+	FIREFLY_IDLE=10000 FIREFLY_CHATTY=5000 FIREFLY_CROWD=8 go test -count 1 -timeout 30m -v \
 		-run 'ManyIdle|ControlGroup' -bench 'PushToAll|Storm|Shares' -benchtime 1x ./gate
 	go test -run '^$$' -bench 'Flush|Commit|Activation|Memory' -benchtime 1x -timeout 30m ./persist
 
