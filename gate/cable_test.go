@@ -94,6 +94,7 @@ func (c *cable) dry() {
 	}
 	c.mu.Unlock()
 	c.lines.Wait()
+	c.cut(-1)
 }
 
 func (c *cable) end() {
