@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/fireflyrt/firefly/actors"
@@ -32,4 +33,24 @@ func TestWhoeverListensIsToldWhenAClientIsAwayAndBack(t *testing.T) {
 	d.clock.advance(d.gate.Limits.ResumeFor)
 	d.tells("away to player/ann", "away to door/1", "unbound from player/ann DISCONNECTED",
 		"unbound from room/1 DISCONNECTED", "unbound from player/bob DISCONNECTED", "unbound from door/1 DISCONNECTED")
+}
+
+// A player whose lamp goes out must have heard what its client said before, and shine again before what it says next.
+func TestAwayAndBackStandAmongTheClientsFramesWhereTheyHappened(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(o *gate.Options) { o.Listens = nil })
+	w := d.wanders("ann")
+	d.cluster.take()
+	w.ask("before", false)
+	w.ask("lost on its way", true)
+	w.drop(true)
+	w.back()
+	w.ask("after", false)
+	var got []uint32
+	for _, e := range d.cluster.take() {
+		got = append(got, e.Number)
+	}
+	if want := []uint32{110, actors.NumberAway, actors.NumberBack, 110, 110}; !slices.Equal(got, want) {
+		t.Errorf("the entity was told %d, want %d", got, want)
+	}
 }

@@ -292,6 +292,32 @@ func TestAnAccountKnowsThatItsClientIsAwayAlsoWhenItComesUpElsewhere(t *testing.
 	events("bound away", "back")
 }
 
+// The account was claimed through another gate while its client was away: what is left of that session hurts nobody.
+func TestWhoeverComesBackToAnAccountThatWasTakenOverIsToldSo(t *testing.T) {
+	t.Parallel()
+	for seed := range seeds(2) {
+		c := newContest(t, seed)
+		old, newer := c.ConnectTo("gate-1"), c.ConnectTo("gate-2")
+		c.clients = []*replay.Client{old, newer}
+		replay.Call[struct{}](old, &checkIn{"ann"})
+		old.Drop()
+		replay.Call[struct{}](newer, &checkIn{"ann"})
+		c.pass(2 * time.Second)
+		resumed := old.Return()
+		if c.Advance(time.Second); old.Closed() == nil || old.Closed().Number != wire.CloseTakenOver {
+			t.Fatalf("seed %d: resumed %t, and was told %+v", seed, resumed, old.Closed())
+		}
+		c.Advance(65 * time.Second) // whatever waited for it to come back has ended
+		if c.agrees() != newer {
+			t.Fatalf("seed %d: the newer one does not remain", seed)
+		}
+		replay.Call[struct{}](newer, &page{})
+		if got := replay.All[*paged](newer); len(got) != 1 {
+			t.Errorf("seed %d: what is pushed to the account comes %d times", seed, len(got))
+		}
+	}
+}
+
 func TestAMessageToAllReachesTheClientsOfAllGatesOnce(t *testing.T) {
 	t.Parallel()
 	c := newContest(t, 3)
