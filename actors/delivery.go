@@ -66,7 +66,14 @@ func (s *System) toActor(e *Envelope) {
 	if p == nil {
 		tenure, hold := s.tenure(ref, k)
 		if hold != Held || s.isClosedTo(k) {
+			kept := hold == Paused && isBinding(e) && !s.isClosedTo(k)
+			if kept { // it may stay ours, and its gate would not say it again
+				st.keep(ref, tenure, e)
+			}
 			st.mu.Unlock()
+			if kept {
+				return
+			}
 			s.notHere(e, hold)
 			return
 		}

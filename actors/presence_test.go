@@ -106,6 +106,19 @@ func TestASessionThatIsAnnouncedAgainWhileItsClientIsAwayIsBoundOnce(t *testing.
 	}
 }
 
+// A node whose lease may be over brings nobody up. It may stay the owner, and then no gate would say it again.
+func TestWhoIsBoundWhileANodePausesIsToldToTheNextActivation(t *testing.T) {
+	t.Parallel()
+	w := newHostel(t, true)
+	w.holding = Paused
+	w.hears(&Bound{Session: w.client, Who: w.ann, Number: 1})
+	w.hears(&Away{Session: w.client})
+	w.tells()
+	w.holding = Held
+	w.call(w.ann, &look{}) //nolint:errcheck // it has only to come up
+	w.tells("bound false", "away true")
+}
+
 func TestWhatIsForEveryoneReachesEachSessionOnceInTheOrderInWhichTheyCame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, testMessages, Kind{Name: plain, New: func(p *Props) {
