@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // A crew is the actors of one node of a simulation, as simple as they can be and still notice what goes wrong: each
@@ -95,22 +96,23 @@ func (h *crew) later(s int, id string, a *sailor) {
 
 // handle is an actor's turn.
 func (h *crew) handle(id string, a *sailor, e *actors.Envelope) {
-	from := e.From.String()
-	if !h.w.mourning && e.Number != a.Got[from]+1 && !(h.w.rough && e.Number > a.Got[from]) {
-		h.w.t.Errorf("%s: %s got %d from %s after %d", h.w, id, e.Number, from, a.Got[from])
+	from, number := e.From.String(), e.Number-wire.FirstGameNumber
+	if !h.w.mourning && number != a.Got[from]+1 && !(h.w.rough && number > a.Got[from]) {
+		h.w.t.Errorf("%s: %s got %d from %s after %d", h.w, id, number, from, a.Got[from])
 	}
-	a.Got[from] = e.Number
+	a.Got[from] = number
 	h.w.handled++
 	if e.Request != 0 {
 		to := e.Session.String()
 		a.Sent[to]++
 		h.n.Route(e.Answer(a.Sent[to], e.Codec, nil))
 	}
-	if friend := h.w.friend(id); e.Request != 0 && friend != "" && e.Number%2 == 0 {
+	if friend := h.w.friend(id); e.Request != 0 && friend != "" && number%2 == 0 {
 		ref := actors.KindName("player").Ref(friend)
 		a.Sent[ref.String()]++
 		h.w.expected[[2]string{e.To.String(), friend}]++
-		h.n.Route(&actors.Envelope{Type: actors.Message, To: ref, From: e.To, Number: a.Sent[ref.String()]})
+		h.n.Route(&actors.Envelope{Type: actors.Message, To: ref, From: e.To,
+			Number: wire.FirstGameNumber + a.Sent[ref.String()]})
 	}
 }
 

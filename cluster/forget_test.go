@@ -102,7 +102,7 @@ func TestWhoeverComesAndGoesAllTenuresAreForgotten(t *testing.T) {
 		w.time.Advance(20 * time.Second)
 		w.complete()
 		w.forgotten()
-	})
+	}, 981)
 }
 
 // pair is a gate, and two game nodes whose shards move only when a test says so.

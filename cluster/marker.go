@@ -25,7 +25,8 @@ func (c *Cluster) mark(old, next *picture) {
 			if a.Incarnation != 0 {
 				c.end(next, a.Incarnation, m)
 			}
-			if b.From != 0 && !b.follows(a.Epoch) && next.since(c.self.Incarnation) < b.At {
+			cut := !b.follows(a.Epoch) || next.lost(c, a.Incarnation) // that marker comes through nowhere
+			if b.From != 0 && cut && next.since(c.self.Incarnation) < b.At {
 				c.beginAt(next, m)
 			}
 		}
@@ -41,8 +42,9 @@ func (c *Cluster) end(seen *picture, to uint64, m *marker) {
 	}
 }
 
-// beginAt says that this node never sent to a tenure of the shard's present chain, because it did not see how that
-// began: a marker for the tenure of its picture, to all, for it does not know whose the earlier ones are.
+// beginAt says that this node sends nothing to the tenures before that of its picture: it did not see how their chain
+// began, or whoever it sent to is gone with all that was sent there. It is a marker to all, for this node does not know
+// whose the earlier ones are.
 func (c *Cluster) beginAt(seen *picture, m *marker) {
 	first := *m
 	first.to.Epoch = m.next

@@ -30,9 +30,10 @@ func (n *tenancy) do(t *tenure, all []kept, passes bool, next Owner) (left []kep
 
 // onward passes something on to the next tenure, and to no later one: only so it stays in order.
 func (n *tenancy) onward(t *tenure, next Owner, k kept) bool {
-	p := n.c.picture.Load().known[next.Incarnation]
-	if p == nil {
-		n.astray(t, k)
+	seen := n.c.picture.Load()
+	p := seen.known[next.Incarnation]
+	if p == nil || next.isCut(seen.view.Owner(t.Role, t.Shard)) {
+		n.astray(t, next, k)
 		return true
 	}
 	if k.marker != nil {
@@ -48,16 +49,26 @@ func (n *tenancy) onward(t *tenure, next Owner, k kept) bool {
 	return p.pass(k)
 }
 
-// astray routes anew what was for a tenure whose next owner is gone: its order is not promised across a death.
-func (n *tenancy) astray(t *tenure, k kept) {
+// isCut reports whether an owner's tenure has ended without being handed over, as is shows.
+func (o Owner) isCut(is Owner) bool {
+	return is.Root > o.Epoch || is.Epoch == o.Epoch && is.Incarnation != o.Incarnation
+}
+
+// astray refuses what was to go to a next owner that is gone: it is lost with it, as what went there a moment before,
+// for its senders may have sent more to whoever came after that one. What nobody took over is routed anew.
+func (n *tenancy) astray(t *tenure, next Owner, k kept) {
 	if k.marker != nil {
 		n.mu.Lock()
 		t.done[k.marker.member] = true
 		n.mu.Unlock()
 		return
 	}
-	n.strays.Add(1)
 	k.receipt.settle()
+	if next.Incarnation != 0 && isOrdered(k.e) {
+		n.refuse(k.e)
+		return
+	}
+	n.strays.Add(1)
 	n.c.reroute(k.e)
 }
 

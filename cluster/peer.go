@@ -59,6 +59,7 @@ const (
 	silent       // nobody waits for an answer from somebody who says nothing
 	astray       // the tenure it is for is forgotten
 	foreign      // the tenure it is for is another's
+	late         // it was passed on to a tenure that has handled what was sent after it
 )
 
 // send appends an envelope to the stream, if seen is still how the cluster looks: looking the owner up and appending

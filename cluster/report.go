@@ -28,6 +28,7 @@ type MoveReport struct {
 	Due      int           // envelopes and batches that came here, and that are not known to be where they were to go
 	Overflow uint64        // envelopes refused because too many waited
 	Astray   uint64        // envelopes routed anew because the owner they were for had died
+	Late     uint64        // envelopes refused because they would have come after what was sent later
 	Given    uint64        // shards handed over
 	Taken    uint64        // shards taken over
 	PutOff   uint64        // moves that could not be made then
@@ -79,7 +80,7 @@ func (n *tenancy) report() MoveReport {
 	}
 	return MoveReport{Tenures: len(n.at), Held: int(n.count.Load()), Staged: n.staged,
 		Open: len(n.moves) + len(n.stages), Due: due, Overflow: n.overflow.Load(), Astray: n.strays.Load(),
-		Given: n.moved, Taken: n.taken, PutOff: n.putOff, Longest: n.longest}
+		Late: n.overdue.Load(), Given: n.moved, Taken: n.taken, PutOff: n.putOff, Longest: n.longest}
 }
 
 // due counts what came from the peer, or was passed on to it, and is not known to be where it was to go.

@@ -271,6 +271,8 @@ func (c *Cluster) admit(e *actors.Envelope, from *origin, direct bool) fate {
 		c.refuse(e, actors.Unavailable, "%s: %s owns its shard", e.To, owner.Name)
 	case full:
 		c.refuse(e, actors.Overloaded, "%s: too many wait while its shard moves", e.To)
+	case late:
+		c.tenancy.refuse(e)
 	default:
 		return f
 	}

@@ -131,8 +131,7 @@ func (n *tenancy) look() {
 		if t.phase == coming {
 			continue
 		}
-		broken := slices.ContainsFunc(t.chain, func(earlier uint64) bool { return seen.lost(n.c, earlier) })
-		t.free = t.free || broken
+		n.breach(seen, t)
 		for _, member := range slices.Sorted(maps.Keys(t.held)) {
 			if seen.lost(n.c, member) {
 				t.open(member) // its marker may be lost with it

@@ -25,6 +25,7 @@ type tenancy struct {
 
 	overflow atomic.Uint64 // envelopes refused because too many waited at tenures
 	strays   atomic.Uint64 // envelopes for tenures that nobody could name any more, routed anew
+	overdue  atomic.Uint64 // envelopes refused because they came through a chain that had broken
 
 	mu       sync.Mutex // guards what follows
 	stays    bool       // no move begins any more
@@ -32,6 +33,7 @@ type tenancy struct {
 	at       map[actors.Tenure]*tenure
 	bytes    int // of the bodies of those that wait
 	moves    map[actors.Tenure]*move
+	breaches map[site]uint64 // up to which epoch what is passed on comes too late
 	deferred map[site]delay
 	given    map[site]int64   // intents that this node gives up, by their date
 	writes   map[string]int64 // roles whose transaction is under way, and the revision it was made from
@@ -52,7 +54,7 @@ type site struct {
 
 func newTenancy(c *Cluster) *tenancy {
 	n := &tenancy{c: c, at: map[actors.Tenure]*tenure{}, moves: map[actors.Tenure]*move{},
-		deferred: map[site]delay{}, given: map[site]int64{}, writes: map[string]int64{},
+		breaches: map[site]uint64{}, deferred: map[site]delay{}, given: map[site]int64{}, writes: map[string]int64{},
 		stages: map[actors.Tenure]*stage{}}
 	n.own.news = c.settling
 	return n
@@ -80,6 +82,10 @@ func (n *tenancy) deliver(d *door, seen *picture, t actors.Tenure, e *actors.Env
 		d.leave()
 		return stale
 	}
+	if !direct && n.comesLate(t, e) {
+		d.leave()
+		return late
+	}
 	n.c.local.Deliver(e)
 	d.leave()
 	return sent
@@ -89,6 +95,10 @@ func (n *tenancy) deliver(d *door, seen *picture, t actors.Tenure, e *actors.Env
 // tenure any more, foreign that it is another's.
 func (n *tenancy) put(seen *picture, at actors.Tenure, k kept, from *origin, direct bool) fate {
 	n.mu.Lock()
+	if k.e != nil && !direct && n.isLate(at, k.e) {
+		n.mu.Unlock()
+		return late
+	}
 	t, f := n.find(seen, at)
 	if t == nil {
 		n.mu.Unlock()

@@ -119,7 +119,7 @@ func (w *voyage) ask(from *crew, player string) {
 	w.numbers[key]++
 	w.requests++
 	e := request(&node{Cluster: from.n, name: from.name}, player, w.requests)
-	e.Number, e.Codec = w.numbers[key], wire.JSON
+	e.Number, e.Codec = wire.FirstGameNumber+w.numbers[key], wire.JSON
 	e.Deadline = w.time.Now().Add(time.Minute).UnixNano() // so that nobody is content with DEADLINE
 	w.open[w.requests] = from
 	from.n.Route(e)
@@ -225,30 +225,41 @@ func (w *voyage) load(from *crew, n int, within time.Duration) {
 }
 
 // voyages runs a simulation for many seeds: so many by default, as many as FIREFLY_SEEDS says, or the one of
-// FIREFLY_SEED.
-func voyages(t *testing.T, n uint64, run func(w *voyage)) {
+// FIREFLY_SEED. Seeds that have failed once are run too.
+func voyages(t *testing.T, n uint64, run func(w *voyage), failed ...uint64) {
 	t.Helper()
 	first := uint64(0)
 	if asked, err := strconv.ParseUint(os.Getenv("FIREFLY_SEEDS"), 10, 64); err == nil {
 		n = asked
 	}
 	if one, err := strconv.ParseUint(os.Getenv("FIREFLY_SEED"), 10, 64); err == nil {
-		first, n = one, 1
+		first, n, failed = one, 1, nil
 	}
 	const lanes = 4
 	for lane := range uint64(lanes) {
 		t.Run(fmt.Sprint("lane ", lane), func(t *testing.T) {
 			t.Parallel()
 			for seed := first + lane; seed < first+n && !t.Failed(); seed += lanes {
-				w := newVoyage(t, seed)
-				run(w)
-				for _, h := range w.crews {
-					h.n.Close()
+				sail(t, seed, run)
+			}
+			for _, seed := range failed {
+				if seed%lanes == lane && seed >= n && !t.Failed() {
+					sail(t, seed, run)
 				}
-				w.time.Close()
 			}
 		})
 	}
+}
+
+// sail runs a simulation for one seed.
+func sail(t *testing.T, seed uint64, run func(w *voyage)) {
+	t.Helper()
+	w := newVoyage(t, seed)
+	run(w)
+	for _, h := range w.crews {
+		h.n.Close()
+	}
+	w.time.Close()
 }
 
 func TestChainsOfMovesLoseDoubleAndReorderNothing(t *testing.T) {

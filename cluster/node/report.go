@@ -89,7 +89,7 @@ func (n *Node) mishaps(counted actors.Report) map[string]uint64 {
 		"durable_resent": counted.Resent, "durable_refused": counted.Undelivered,
 		"refused_by_link": carried.Refused, "strangers": carried.Strangers, "malformed": carried.Malformed,
 		"move_overflow": carried.Moves.Overflow, "move_astray": carried.Moves.Astray,
-		"moves_put_off": carried.Moves.PutOff,
+		"move_late": carried.Moves.Late, "moves_put_off": carried.Moves.PutOff,
 	}
 }
 
