@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -32,9 +33,14 @@ func seeds(n uint64) uint64 {
 
 // each does a test for as many seeds, one after the other, up to the first that fails. Each is a test of its own: a
 // World lasts as long as its test, with all that it has heard, and those of a thousand seeds would fill the memory.
-func each(t *testing.T, n uint64, does func(t *testing.T, seed uint64)) {
+// Those that have failed once come too.
+func each(t *testing.T, n uint64, does func(t *testing.T, seed uint64), failed ...uint64) {
 	t.Helper()
 	for seed := range seeds(n) {
+		failed = append(failed, seed)
+	}
+	slices.Sort(failed)
+	for _, seed := range slices.Compact(failed) {
 		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { does(t, seed) }) {
 			return
 		}
