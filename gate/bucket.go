@@ -36,19 +36,23 @@ func (b *bucket) give(burst int) {
 
 // A patience is what the gate has with a client that sends too much.
 type patience struct {
-	since int64 // the first refusal of this bout, in Unix nanoseconds
-	last  int64 // the newest one
+	since   int64  // the first refusal of this bout, in Unix nanoseconds
+	last    uint32 // the newest one, in microseconds after it
+	refused uint32 // so many there were in this bout
 }
 
 // calm is the time without a refusal that ends a bout.
 const calm = time.Second
 
-// refused notes a refusal and says whether the bout has lasted for grace.
-func (p *patience) refused(at time.Time, grace time.Duration) (over bool) {
+// refuse notes a refusal and says whether that is all that the bounds allow.
+func (p *patience) refuse(at time.Time, l *Limits) (over bool) {
 	now := at.UnixNano()
-	if now < p.last || now-p.last > int64(calm) { // a clock that ran back begins anew
-		p.since = now
+	last := p.since + int64(p.last)*int64(time.Microsecond)
+	if now < last || now-last > int64(calm) { // a clock that ran back begins anew
+		*p = patience{since: now}
 	}
-	p.last = now
-	return now-p.since >= int64(grace)
+	bout := time.Duration(now - p.since)
+	p.last = uint32(bout / time.Microsecond)
+	p.refused++
+	return bout >= l.RateGrace || int(p.refused) >= l.Refusals
 }

@@ -26,9 +26,11 @@ type Limits struct {
 	// Rate and Burst are the session's token bucket: messages per second, and how many at once.
 	// What is over is answered RATE_LIMITED and goes no further.
 	Rate, Burst int
-	// RateGrace is how long a client may go on sending too much before RATE_LIMITED closes it. A
-	// second in which nothing was refused ends the count.
+	// RateGrace is how long a client may go on sending too much before RATE_LIMITED closes it, and
+	// Refusals how many messages too many close it before: answering a flood costs the others. A
+	// second in which nothing was refused ends both counts.
 	RateGrace time.Duration
+	Refusals  int
 	// BadSeqs is how many seqs of one session may fail to rise; the last of them closes it.
 	BadSeqs int
 	// Requests is how many requests of one session may be open; the next is answered OVERLOADED.
@@ -78,7 +80,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		FrameMax: 64 << 10, ReplyMax: 512 << 10,
 		Hello: 5 * time.Second, Authenticate: 5 * time.Second, Held: 64,
-		Rate: 60, Burst: 120, RateGrace: 3 * time.Second, BadSeqs: 3,
+		Rate: 60, Burst: 120, RateGrace: 3 * time.Second, Refusals: 500, BadSeqs: 3,
 		Requests: 256, Within: 5 * time.Second, Behind: 256, RepeatBytes: 256 << 10,
 		QueueFrames: 256, QueueBytes: 1 << 20,
 		Heartbeat: 15 * time.Second, Dead: 45 * time.Second, Linger: time.Second,
@@ -98,7 +100,7 @@ func (l Limits) Validate() error {
 		is   int
 	}{
 		{"FrameMax", l.FrameMax}, {"ReplyMax", l.ReplyMax}, {"Held", l.Held}, {"Rate", l.Rate},
-		{"Burst", l.Burst}, {"BadSeqs", l.BadSeqs}, {"Requests", l.Requests},
+		{"Burst", l.Burst}, {"Refusals", l.Refusals}, {"BadSeqs", l.BadSeqs}, {"Requests", l.Requests},
 		{"Behind", l.Behind}, {"RepeatBytes", l.RepeatBytes},
 		{"QueueFrames", l.QueueFrames}, {"QueueBytes", l.QueueBytes}, {"Bindings", l.Bindings},
 		{"Away", l.Away}, {"UnackedFrames", l.UnackedFrames}, {"UnackedBytes", l.UnackedBytes},

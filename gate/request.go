@@ -92,9 +92,9 @@ func (s *Session) rises(h wire.Header) bool {
 
 // tooMuch ends the session when its client has gone on for too long.
 func (s *Session) tooMuch(now time.Time) {
-	if s.patience.refused(now, s.gate.Limits.RateGrace) {
-		s.end(wire.CloseRateLimited, fmt.Sprintf("over %d messages/s for %v",
-			s.gate.Limits.Rate, s.gate.Limits.RateGrace))
+	if l := &s.gate.Limits; s.patience.refuse(now, l) {
+		s.end(wire.CloseRateLimited, fmt.Sprintf("%d messages over %d a second: %d, or %v of it, are too much",
+			s.patience.refused, l.Rate, l.Refusals, l.RateGrace))
 	}
 }
 

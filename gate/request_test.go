@@ -260,6 +260,30 @@ func TestTooManyMessagesAreAnsweredAndThenClosed(t *testing.T) {
 	g.closedWith(wire.CloseRateLimited)
 }
 
+// A flood is over as soon as it is seen to be one: each answer costs the others.
+func TestAFloodIsClosedBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(o *gate.Options) { o.Limits.Burst, o.Limits.Refusals = 1, 4 })
+	g := d.plays("ann")
+	floods := func(n int) {
+		for range n {
+			g.send(wire.NumberPong, 0, wire.Ping{})
+		}
+		g.frames()
+	}
+	floods(1 + 3)
+	if g.last != nil {
+		t.Fatal("closed at three refusals of four")
+	}
+	d.clock.advance(1100 * time.Millisecond) // a pause ends the bout
+	floods(1 + 3)
+	if g.last != nil {
+		t.Fatal("refusals of before the pause count")
+	}
+	g.send(wire.NumberPong, 0, wire.Ping{})
+	g.closedWith(wire.CloseRateLimited)
+}
+
 func TestANumberMayHaveARateOfItsOwn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)
