@@ -25,6 +25,7 @@ func strictly(o *gate.Options) {
 	l.Hello, l.RateGrace, l.Linger = 2*time.Second, 200*time.Millisecond, 200*time.Millisecond
 	l.Heartbeat, l.Dead = time.Second, 4*time.Second
 	l.ResumeFor = briefly
+	l.Refusals = 100 // which find room in the queue, so that a flood is not ended as a slow client's by chance
 	o.Limits = l
 }
 
