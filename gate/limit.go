@@ -47,7 +47,8 @@ type Limits struct {
 	// Heartbeat is the silence after which the gate pings; Dead the one after which it hangs up.
 	Heartbeat, Dead time.Duration
 	// ResumeFor is how long a session waits for a client that has lost its connection; 0 ends it
-	// with that. Away bounds how many wait at a time; one more ends at once.
+	// with that. Away bounds how many wait at a time; one more ends at once, and one that is not
+	// logged in does when half as many wait.
 	ResumeFor time.Duration
 	Away      int
 	// UnackedFrames and UnackedBytes bound what a client was sent and has not acknowledged; what

@@ -113,7 +113,11 @@ type absence struct {
 // was said yet: the client's first request may have been on its way.
 func (s *Session) away(code actors.Code) {
 	c := &s.gate.Counters
-	if s.ended || !s.keeps() || c.Away.Load() >= int64(s.gate.Limits.Away) {
+	places := s.gate.Limits.Away
+	if s.who.IsZero() {
+		places = (places + 1) / 2 // whoever plays must not find all of them taken by strangers
+	}
+	if s.ended || !s.keeps() || c.Away.Load() >= int64(places) {
 		s.finish(code)
 		return
 	}

@@ -306,6 +306,25 @@ func TestASessionInWhichNothingWasSaidYetWaitsToo(t *testing.T) {
 	}
 }
 
+func TestStrangersTakeHalfOfThePlacesOfThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(o *gate.Options) { o.Limits.Away = 4 })
+	waiting := func(what string, want int64) {
+		t.Helper()
+		if n := d.gate.Counters.Away.Load(); n != want {
+			t.Errorf("%s: %d wait, want %d", what, n, want)
+		}
+	}
+	for range 3 {
+		d.enters().visit.Lost()
+	}
+	waiting("three strangers", 2)
+	for i := range 3 {
+		d.wanders(fmt.Sprint(i)).visit.Lost()
+	}
+	waiting("and three players", 4)
+}
+
 func TestASilentClientsSessionWaitsForIt(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, nil)

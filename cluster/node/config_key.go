@@ -131,7 +131,7 @@ var keys = [...]key{
 		"How long a session waits for a client that lost its connection; 0: not at all.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.ResumeFor }},
 	{"gate.away", "5000", number(1, 1000000),
-		"Sessions that wait for their clients at a time; one more ends.",
+		"Sessions that wait for their clients at a time, strangers' only up to half of it; one more ends.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.Away }},
 	{"gate.unacked_frames", "256", number(8, 65536),
 		"Frames that one client was sent and has not acknowledged; what follows waits.",
