@@ -57,7 +57,7 @@ func TestNobodyIsInTwoPlacesThoughAllAreAskedForWhileANodeJoins(t *testing.T) {
 	idle := max(time.Duration(lodgers)*perLodger, roundTakes/6)
 	c := clustertest.New(t, clustertest.Game{Program: program, Config: innConfig,
 		Env: append(env, diaryPath+"="+diaries, idlePeriod+"="+idle.String())}).Up()
-	h := &house{Up: c, t: t, lodgers: lodgers}
+	h := &house{Up: c, t: t, lodgers: lodgers, takes: max(roundTakes, 2*idle)}
 	if refused := h.round(t.Context(), h.door("inn-1"), 0, 0); refused > 0 {
 		t.Fatalf("%d lodgers did not come", refused)
 	}
@@ -113,6 +113,7 @@ type house struct {
 	*clustertest.Up
 	t       *testing.T
 	lodgers int
+	takes   time.Duration   // a round, at least: lodgers are left alone for long enough to stop
 	rounds  [2]atomic.Int64 // by node, complete ones
 	refused atomic.Int64
 }
@@ -141,7 +142,7 @@ func (h *house) ask(ctx context.Context, name string, first int, rounds *atomic.
 			continue
 		}
 		for ctx.Err() == nil && conn.Err() == nil {
-			h.refused.Add(int64(h.round(ctx, conn, first, roundTakes)))
+			h.refused.Add(int64(h.round(ctx, conn, first, h.takes)))
 			if ctx.Err() == nil {
 				rounds.Add(1)
 			}

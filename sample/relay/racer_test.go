@@ -37,6 +37,7 @@ type racer struct {
 
 	mu      sync.Mutex
 	sent    map[uint32]time.Time // steps that were not answered, by seq
+	heard   uint64               // frames that the gate counts: it keeps them until it is told
 	stepped uint64               // answers
 	counted uint64               // pushes
 	slowest time.Duration
@@ -134,8 +135,11 @@ func (r *racer) live(ctx context.Context, each, late time.Duration, judge string
 		}
 		if time.Now().After(ping) {
 			ping = time.Now().Add(pingEach)
+			r.mu.Lock()
+			heard := wire.Ping{Received: r.heard}
+			r.mu.Unlock()
 			r.writing.Lock()
-			r.frame(wire.NumberPing, 0, struct{}{}) //nolint:errcheck // the next step tells
+			r.frame(wire.NumberPing, 0, heard) //nolint:errcheck // the next step tells
 			r.writing.Unlock()
 		}
 	}
@@ -167,8 +171,11 @@ func (r *racer) read() {
 func (r *racer) hear(h wire.Header, body []byte) (fault string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if h.Number >= wire.FirstGameNumber {
+		r.heard++
+	}
 	switch {
-	case h.Number < 100 && h.Flags == 0:
+	case h.Number < wire.FirstGameNumber && h.Flags == 0:
 		return "" // a Pong
 	case h.Number == 103:
 		m := read[Counted](body)

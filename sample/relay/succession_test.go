@@ -25,6 +25,8 @@ type attended struct {
 	t     *testing.T
 	etcd  *etcdtest.Cluster
 	field *field
+
+	deaths, early int // early ones left something to be moved
 }
 
 // TestCoordinatorAndEtcdsLeaderDieInTheMiddleOfMovesAndNobodyNotices kills whoever coordinates, and whoever leads etcd,
@@ -49,6 +51,9 @@ func TestCoordinatorAndEtcdsLeaderDieInTheMiddleOfMovesAndNobodyNotices(t *testi
 	}
 	a.field.finish(300)
 	c.Stop()
+	if 2*a.early < a.deaths { // moves do not wait for a death to be carried out
+		t.Errorf("at %d of %d deaths all had been moved: nothing was tested", a.deaths-a.early, a.deaths)
+	}
 }
 
 // amid runs a verb that moves shards, lets somebody die in the middle of it, and waits until every shard is where it is
@@ -83,8 +88,9 @@ func (a *attended) amid(what string, die func() (after func()), verb ...string) 
 			return nil
 		})
 	})
-	if a.t.Logf("%d shards were still to be moved", left); left == 0 {
-		a.t.Error("all had been moved: nothing was tested")
+	a.t.Logf("%d shards were still to be moved", left)
+	if a.deaths++; left > 0 {
+		a.early++
 	}
 }
 
