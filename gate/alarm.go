@@ -53,13 +53,17 @@ func (s *Session) tick() {
 	}
 }
 
-// heartbeat pings a silent client, and gives up one that stays silent.
+// heartbeat pings a silent client, and gives up one that stays silent, or says everything but what it has.
 func (s *Session) heartbeat(now time.Time) {
 	l := &s.gate.Limits
 	dead := s.gate.time(s.heard).Add(l.Dead)
 	if !now.Before(dead) {
 		s.hangUp(Silent)
 		s.away(Silent)
+		return
+	}
+	if s.stalls(now) {
+		s.unacknowledged()
 		return
 	}
 	last := max(s.heard, s.pinged)
@@ -70,4 +74,16 @@ func (s *Session) heartbeat(now time.Time) {
 	s.pinged = s.gate.moment(now)
 	s.say(wire.NumberPing, 0, wire.Ping{Received: s.received})
 	s.alarm(now.Add(min(l.Heartbeat, dead.Sub(now))))
+}
+
+// stalls reports whether for as long as a client may be silent more has waited for it to say what it has, and it has
+// not said so of a single frame.
+func (s *Session) stalls(now time.Time) bool {
+	switch {
+	case !s.out.shut(&s.gate.Limits):
+		s.stalled = 0
+	case s.stalled == 0:
+		s.stalled = s.gate.moment(now)
+	}
+	return s.stalled != 0 && !now.Before(s.gate.time(s.stalled).Add(s.gate.Limits.Dead))
 }

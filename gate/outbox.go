@@ -55,6 +55,11 @@ func (o *outbox) ready(l *Limits) bool {
 	return len(o.first) > 0 || len(o.waiting) > 0 && o.may(o.waiting[0].frame, l)
 }
 
+// shut reports whether what waits does so until more is acknowledged, and for nothing else.
+func (o *outbox) shut(l *Limits) bool {
+	return !o.full && len(o.first) == 0 && len(o.waiting) > 0 && !o.may(o.waiting[0].frame, l)
+}
+
 // any reports whether anything waits.
 func (o *outbox) any() bool { return len(o.first)+len(o.waiting) > 0 }
 

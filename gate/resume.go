@@ -85,7 +85,7 @@ func (s *Session) resume(v *Visit, r *wire.Resume, seq uint32) (reason string) {
 		s.presence(&actors.Back{Session: s.ref})
 	}
 	s.home()
-	s.at, s.remote, s.heard, s.pinged = v, v.remote, s.gate.moment(now), 0
+	s.at, s.remote, s.heard, s.pinged, s.stalled = v, v.remote, s.gate.moment(now), 0, 0
 	s.out.window.acknowledge(r.Received)
 	used := s.token
 	if !used.opens(r.Token) {
@@ -164,6 +164,15 @@ func (s *Session) tooSlow(p parcel) {
 	}
 }
 
+// unacknowledged is for a client that reads and speaks, but does not say what it has. It may come back, and will have to
+// say it then.
+func (s *Session) unacknowledged() {
+	s.at.say(nil, wire.CloseSlowClient, fmt.Sprintf("%d frames wait, and in %v none of the %d before them was "+
+		"acknowledged: answer Ping with what you have received",
+		len(s.out.waiting), s.gate.Limits.Dead, len(s.out.window.frames)))
+	s.away(codeOf(wire.CloseSlowClient))
+}
+
 // acknowledged takes the client's count of our frames; false if it cannot be.
 func (s *Session) acknowledged(received uint64) bool {
 	o := &s.out
@@ -171,7 +180,9 @@ func (s *Session) acknowledged(received uint64) bool {
 		s.end(wire.CloseBadFrame, fmt.Sprintf("received %d frames of %d", received, o.window.sent))
 		return false
 	}
-	o.window.acknowledge(received)
+	if o.window.acknowledge(received) {
+		s.stalled = 0
+	}
 	if !o.woken && o.ready(&s.gate.Limits) {
 		o.woken = true
 		s.todo.wake = true

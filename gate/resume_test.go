@@ -407,6 +407,45 @@ func TestNotMoreIsSentThanTheBoundBeforeItIsAcknowledged(t *testing.T) {
 	}
 }
 
+// A client that reads and speaks but never says what it has gets no more than the window holds. It is told why, while
+// one that says so slowly is waited for.
+func TestAClientThatNeverAcknowledgesIsToldSo(t *testing.T) {
+	t.Parallel()
+	for _, slow := range []bool{true, false} {
+		d := newDesk(t, func(o *gate.Options) { o.Limits.UnackedFrames = 8 })
+		w := d.wanders("ann")
+		for i := range 12 {
+			d.push(w.ref, fmt.Sprint(i))
+		}
+		w.received = uint64(len(w.guest.frames()) - 1) // one is a Ping
+		for at := range 10 {
+			d.clock.advance(10 * time.Second)
+			has := uint64(0)
+			if slow {
+				has = uint64(1 + at/4)
+			}
+			if w.send(wire.NumberPong, 0, wire.Pong{Received: has}); slow {
+				w.guest.frames()
+			}
+			if gone := d.gate.Counters.Closes()["SLOW_CLIENT"] > 0; gone && (slow || at < 4) || at > 5 && gone == slow {
+				t.Fatalf("%d s, slow: %v, closed: %v", 10*(at+1), slow, gone)
+			}
+		}
+		if slow {
+			continue
+		}
+		if w.closedWith(wire.CloseSlowClient); !strings.Contains(w.last.Text, "4 frames wait") ||
+			!strings.Contains(w.last.Text, "in 45s none of the 8 before them was acknowledged") {
+			t.Errorf("it was told %q", w.last.Text)
+		}
+		w.visit.Lost()
+		w.back()
+		if w.read(100); !w.welcome.Resumed || strings.Join(w.texts, "") != "891011" {
+			t.Errorf("resumed: %v, and had %v", w.welcome.Resumed, w.texts)
+		}
+	}
+}
+
 func TestWhatWaitsForAnAbsentClientIsBounded(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, func(o *gate.Options) { o.Limits.QueueFrames = 4 })

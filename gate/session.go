@@ -46,6 +46,7 @@ type Session struct {
 	absence         *absence // nil: the client is here
 
 	heard, pinged moment
+	stalled       moment // since when more waits for the client to say what it has; 0: nothing does
 	due           moment // when the one timer goes off; 0: none is armed
 	stopTimer     func() bool
 

@@ -44,10 +44,10 @@ func (w *window) asked() { w.unasked, w.unaskedBytes = 0, 0 }
 // first is the index of the oldest frame that is kept.
 func (w *window) first() uint64 { return w.sent - uint64(len(w.frames)) + 1 }
 
-// acknowledge drops what a client has that has received so many; old news drop nothing.
-func (w *window) acknowledge(received uint64) {
+// acknowledge drops what a client has that has received so many. It reports false for old news, which drop nothing.
+func (w *window) acknowledge(received uint64) bool {
 	if received > w.sent || received < w.first() {
-		return
+		return false
 	}
 	n := int(received - w.first() + 1)
 	for i := range n {
@@ -57,6 +57,7 @@ func (w *window) acknowledge(received uint64) {
 	if w.frames = w.frames[n:]; len(w.frames) == 0 {
 		w.frames = nil
 	}
+	return true
 }
 
 // holds reports whether a client that has received so many can be given all that it missed.
