@@ -164,8 +164,8 @@ func (s *Session) tooSlow(p parcel) {
 	}
 }
 
-// unacknowledged is for a client that reads and speaks, but does not say what it has. It may come back, and will have to
-// say it then.
+// unacknowledged is for a client that reads and speaks, but does not say what it has. It may come
+// back, and has to say it then.
 func (s *Session) unacknowledged() {
 	s.at.say(nil, wire.CloseSlowClient, fmt.Sprintf("%d frames wait, and in %v none of the %d before them was "+
 		"acknowledged: answer Ping with what you have received",

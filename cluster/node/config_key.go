@@ -125,7 +125,7 @@ var keys = [...]key{
 		"How often a silent client is pinged.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.Heartbeat }},
 	{"gate.dead_after", "45s", lasting(2*time.Second, time.Hour),
-		"A client that was silent for so long is gone.",
+		"A client that was silent for so long, or said not once what it has while more waited for that, is gone.",
 		func(c *Config, _ *NodeConfig) any { return &c.Gate.Dead }},
 	{"gate.resume_for", "1m", lasting(0, time.Hour),
 		"How long a session waits for a client that lost its connection; 0: not at all.",

@@ -56,8 +56,8 @@ func TestCoordinatorAndEtcdsLeaderDieInTheMiddleOfMovesAndNobodyNotices(t *testi
 	}
 }
 
-// missedAfter is when moves that nobody has seen on their way count as over: the registry is looked at now and then, and a
-// short drain can be over between two looks.
+// missedAfter is when moves that nobody has seen on their way count as over: the registry is looked at
+// now and then, and a short drain can be over between two looks.
 const missedAfter = 10 * time.Second
 
 // amid runs a verb that moves shards, lets somebody die in the middle of it, and waits until every shard is where it is
