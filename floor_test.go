@@ -55,8 +55,9 @@ var floors = map[string][]string{
 
 // Each big dependency is known in these files only; a trailing slash means any file of the folder.
 var dependencies = map[string][]string{
-	"github.com/asynkron/protoactor-go/actor":  {"actors/system.go", "actors/mailbox.go", "cluster/link.go"},
-	"github.com/asynkron/protoactor-go/remote": {"cluster/link.go"},
+	"github.com/asynkron/protoactor-go/actor": {"actors/system.go", "actors/mailbox.go", "cluster/link.go",
+		"cluster/guard.go"},
+	"github.com/asynkron/protoactor-go/remote": {"cluster/link.go", "cluster/guard.go"},
 	"github.com/panjf2000/gnet/v2":             {"gate/gnet.go"},
 	"github.com/gobwas/ws":                     {"gate/websocket.go"},
 	"github.com/dgraph-io/ristretto/v2":        {"persist/cache.go"},
@@ -66,7 +67,7 @@ var dependencies = map[string][]string{
 	"go.etcd.io/etcd/client/v3": {"cluster/registry.go", "cluster/registry_lease.go",
 		"cluster/certificate.go"},
 	"go.etcd.io/etcd/server/v3":           {"cluster/etcd.go"},
-	"google.golang.org/grpc":              {"cluster/link.go", "cluster/handshake.go"},
+	"google.golang.org/grpc":              {"cluster/link.go", "cluster/guard.go", "cluster/handshake.go"},
 	"github.com/spf13/cobra":              {"cluster/cli/"},
 	"github.com/pelletier/go-toml/v2":     {"cluster/node/config_toml.go", "hotreload/toml.go"},
 	"github.com/fsnotify/fsnotify":        {"hotreload/watch.go"},

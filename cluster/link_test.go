@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -347,6 +348,79 @@ func TestABatchFromAStrangerOrForAnotherLifeIsDropped(t *testing.T) {
 		if game.Report().Strangers != before+1 || len(game.take()) != 0 {
 			t.Errorf("batch %+v was taken", h)
 		}
+	}
+}
+
+// A node that restarts can be dialled before it listens. Who comes so early is not turned away: remote would pause.
+func TestAConnectionThatComesBeforeListenWaitsForIt(t *testing.T) {
+	l := lend(t)
+	t.Cleanup(l.Close)
+	_, stream := intruder(t, l.system.Address())
+	if err := stream.Send(greeting()); err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan error, 1)
+	go func() {
+		_, err := stream.Recv()
+		heard <- err
+	}()
+	select {
+	case err := <-heard:
+		t.Fatalf("before Listen it heard: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if _, err := l.Listen(dull{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-heard; err != nil {
+		t.Errorf("after Listen it heard: %v", err)
+	}
+}
+
+// dull is a receiver that does nothing.
+type dull struct{}
+
+func (dull) Receive([]byte) error { return nil }
+func (dull) Connected(string)     {}
+
+// noting notes which connections are asked for.
+type noting struct {
+	*Link
+	mu   sync.Mutex
+	said []string
+}
+
+func (n *noting) Connect(address string) { n.note("connect", address); n.Link.Connect(address) }
+func (n *noting) Disconnect(address string) {
+	n.note("disconnect", address)
+	n.Link.Disconnect(address)
+}
+
+func (n *noting) note(what, address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said = append(n.said, what+" "+address)
+}
+
+// Remote may be in its pause after trying to reach a life that has ended, when the next one joins at its address.
+func TestANewLifeOfAPeerIsReachedByANewConnection(t *testing.T) {
+	const at = "127.0.0.1:1" // where nobody listens
+	registry, notes := newRealMemory(), &noting{}
+	gate := linked(t, registry, "gate-1", "gate", "", func(o *Options) {
+		notes.Link = o.Carrier.(*Link)
+		o.Carrier = notes
+	})
+	for range 2 {
+		game := linked(t, registry, "game-1", "game", at, nil)
+		until(t, "the gate sees it", func() bool { return gate.View().lives(game.Self().Incarnation) })
+		game.Close()
+	}
+	notes.mu.Lock()
+	defer notes.mu.Unlock()
+	last := notes.said[max(0, len(notes.said)-2):]
+	if !slices.Contains(notes.said[:len(notes.said)-2], "connect "+at) ||
+		!slices.Equal(last, []string{"disconnect " + at, "connect " + at}) {
+		t.Errorf("it said %q", notes.said)
 	}
 }
 

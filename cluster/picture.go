@@ -147,6 +147,7 @@ func (c *Cluster) paint(old *picture, r *Record, now time.Time) *picture {
 		p := old.known[m.Incarnation]
 		if p == nil {
 			p = newPeer(c, m, now)
+			c.o.Carrier.Disconnect(m.Link) // from a life before: nothing more will come there
 			c.o.Carrier.Connect(m.Link)
 			p.ping()
 		}
