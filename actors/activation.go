@@ -32,6 +32,11 @@ func (n *entity) start() {
 		return
 	}
 	n.props = n.construct()
+	n.whenHeld(n.load)
+}
+
+// load brings a cold instance up.
+func (n *entity) load() {
 	if !n.kind.stored() {
 		n.begin()
 		return

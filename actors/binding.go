@@ -208,16 +208,6 @@ type farewell struct {
 	items  []any // envelopes that say who is bound, in their order
 }
 
-// keep has the next activation of a tenure hear an item. The caller holds the stripe's lock.
-func (st *stripe) keep(ref Ref, t Tenure, item any) {
-	f := st.farewells[ref]
-	if f.tenure != t {
-		f = farewell{tenure: t}
-	}
-	f.items = append(f.items, item)
-	st.farewells[ref] = f
-}
-
 // bindings says Bound again for each session, to the next activation.
 func (n *entity) bindings() (again []any) {
 	for _, session := range sortedSet(maps.Keys(n.bound)) {

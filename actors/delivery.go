@@ -65,15 +65,9 @@ func (s *System) toActor(e *Envelope) {
 	p := st.processes[ref]
 	if p == nil {
 		tenure, hold := s.tenure(ref, k)
-		if hold != Held || s.isClosedTo(k) {
-			kept := hold == Paused && isBinding(e) && !s.isClosedTo(k)
-			if kept { // it may stay ours, and its gate would not say it again
-				st.keep(ref, tenure, e)
-			}
+		waits := hold == Paused && isBinding(e) // it may stay ours, and its gate would not say it again
+		if hold != Held && !waits || s.isClosedTo(k) {
 			st.mu.Unlock()
-			if kept {
-				return
-			}
 			s.notHere(e, hold)
 			return
 		}
@@ -193,7 +187,8 @@ func (s *System) toSessions(e *Envelope) {
 		}
 		at.(*attached).deliver(e)
 	}
-	if len(gone) > 0 && e.Type == Message && e.Number >= 100 && e.From.Kind != SessionKind {
+	owed := e.Number >= wire.FirstGameNumber || e.Number == NumberKick || e.Number == NumberDoubt
+	if len(gone) > 0 && owed && e.Type == Message && e.From.Kind != SessionKind {
 		s.Route(RuntimeMessage(NodeKind.Ref(s.o.Node), e.From, &Gone{Sessions: gone}))
 	}
 }

@@ -106,8 +106,9 @@ func TestASessionThatIsAnnouncedAgainWhileItsClientIsAwayIsBoundOnce(t *testing.
 	}
 }
 
-// A node whose lease may be over brings nobody up. It may stay the owner, and then no gate would say it again.
-func TestWhoIsBoundWhileANodePausesIsToldToTheNextActivation(t *testing.T) {
+// A node whose lease may be over brings nobody up. It may stay the owner, and then no gate would say it again: the
+// entity hears it as soon as it may, for another session may have claimed it meanwhile.
+func TestWhoIsBoundWhileANodePausesIsToldWhenItGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newHostel(t, true)
 	w.holding = Paused
@@ -115,8 +116,22 @@ func TestWhoIsBoundWhileANodePausesIsToldToTheNextActivation(t *testing.T) {
 	w.hears(&Away{Session: w.client})
 	w.tells()
 	w.holding = Held
-	w.call(w.ann, &look{}) //nolint:errcheck // it has only to come up
+	w.advance(holdPoll)
 	w.tells("bound false", "away true")
+}
+
+// Who missed the end of a session hears of it when it closes or doubts that session, not only when it sends to it.
+func TestWhoClosesOrDoubtsASessionThatHasEndedHearsSo(t *testing.T) {
+	t.Parallel()
+	for _, order := range []any{&KickOrder{Code: TakenOver}, &Doubt{}} {
+		w := newHostel(t, true)
+		ended := SessionRef("gate-1", wire.JSON, 1, 77)
+		w.hears(&Bound{Session: ended, Who: w.ann, Number: 1})
+		w.tells("bound false")
+		w.sys.Deliver(RuntimeMessage(w.ann, ended, order))
+		w.settle()
+		w.tells("unbound UNAVAILABLE")
+	}
 }
 
 func TestWhatIsForEveryoneReachesEachSessionOnceInTheOrderInWhichTheyCame(t *testing.T) {

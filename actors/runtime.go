@@ -46,6 +46,10 @@ type Back struct {
 	Session Ref `json:"session"`
 }
 
+// Doubt asks a session, on behalf of an entity, to say again how they stand: what it told the entity may be lost. It
+// says Bound or Unbound; if it has ended, its gate says Gone.
+type Doubt struct{}
+
 // BindOrder tells a session's gate to bind it to an entity, and with Login also as whom it acts.
 type BindOrder struct {
 	To    Ref  `json:"to"`
@@ -65,7 +69,7 @@ type KickOrder struct {
 	Number uint64 `json:"number,omitempty"` // of the bind that has won; the gate's next ones are higher
 }
 
-// Gone tells an actor that sessions it sent to have ended.
+// Gone tells an actor that sessions it sent to, or doubts, have ended.
 type Gone struct {
 	Sessions []Ref `json:"sessions"`
 }
@@ -119,6 +123,7 @@ const (
 	NumberProbe     = 19 // in the control lane, to actors that wait; see cycle.go
 	NumberAway      = 20
 	NumberBack      = 21
+	NumberDoubt     = 22
 )
 
 // TakenOver is the code with which a session is closed when its account logs in elsewhere.
@@ -138,6 +143,7 @@ var runtimeMessages = wire.Runtime(
 	wire.Internal[*cycleProbe](NumberProbe),
 	wire.Internal[*Away](NumberAway),
 	wire.Internal[*Back](NumberBack),
+	wire.Internal[*Doubt](NumberDoubt),
 )
 
 // RuntimeMessage makes the envelope of one of the runtime's own messages, which travel as JSON.
@@ -165,11 +171,10 @@ func Announce(to Ref, b *Bound) *Envelope {
 func (e *Envelope) Announces() bool { return e.Number == NumberBound && e.Key == announcedKey }
 
 // Binds reports whether a message is one by which gates and entities agree on who is bound. There are about as many as
-// sessions come and go, nobody says them again, and who misses one is wrong from then on: so none is refused for want
-// of room.
+// sessions come and go, and who misses one is wrong until a death: so none is refused for want of room.
 func (e *Envelope) Binds() bool {
 	return e.Type == Message && (e.Number >= NumberBound && e.Number <= NumberKick ||
-		e.Number == NumberAway || e.Number == NumberBack)
+		e.Number >= NumberAway && e.Number <= NumberDoubt)
 }
 
 // ReadRuntimeMessage decodes one of the runtime's own messages.

@@ -14,13 +14,14 @@ import (
 // A crew is the actors of one node of a simulation, as simple as they can be and still notice what goes wrong: each
 // counts what every sender sends it, answers with numbers of its own, and writes to another now and then.
 type crew struct {
-	w      *voyage
-	n      *Cluster
-	name   string
-	sailor map[int]map[string]*sailor // by shard and id
-	asleep map[int]bool               // shards that are frozen
-	dead   bool
-	leaves bool // it asks nothing any more
+	w       *voyage
+	n       *Cluster
+	name    string
+	sailor  map[int]map[string]*sailor // by shard and id
+	asleep  map[int]bool               // shards that are frozen
+	dead    bool
+	leaves  bool     // it asks nothing any more
+	doubted []string // who may not have heard what sessions told them
 	// starved: it was no member for a while, and answers to it went nowhere then; who asked hears DEADLINE.
 	starved bool
 }
@@ -40,6 +41,10 @@ func (h *crew) shard(to actors.Ref) int { return to.Shard(h.w.shards) }
 
 func (h *crew) Deliver(e *actors.Envelope) {
 	if h.dead {
+		return
+	}
+	if e.Number == actors.NumberDoubt {
+		h.doubted = append(h.doubted, e.From.ID)
 		return
 	}
 	if e.To.Kind == actors.SessionKind {

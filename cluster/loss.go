@@ -29,12 +29,14 @@ func (l *loss) had(at site, epoch uint64) bool {
 	})
 }
 
-// leave sees to the requests that a peer was asked which is gone. What it had taken before it handed the shard over is
-// with the next owner. Of everything else nobody knows whether it was handled.
+// leave sees to what a peer was asked and told which is gone. What it had taken before it handed the shard over is with
+// the next owner. Of everything else nobody knows whether it was handled.
 func (p *peer) leave() {
 	p.out.mu.Lock()
-	open, settled := p.asked.takeAll(), p.out.settled
+	open, settled, told := p.asked.takeAll(), p.out.settled, p.out.news
+	p.out.news = nil
 	p.out.mu.Unlock()
+	p.c.doubt(told)
 	for _, q := range open {
 		if q.seq > settled || !p.c.follow(q.Envelope, p.member.Incarnation) {
 			p.c.unknown(q.Envelope, p.member.Name)

@@ -42,12 +42,13 @@ type outbound struct {
 	settled  uint64            // how far the peer has settled the stream
 	passed   map[uint64]passed // envelopes passed on and not confirmed, by the numbers they were given
 	passes   uint64            // the newest such number
+	news     []news            // that is not settled, in the order in which it was sent
 }
 
 // passed is an envelope that this node passed on for somebody else.
 type passed struct {
 	receipt *receipt
-	stub    *actors.Envelope // of a request: without its body; else nil
+	stub    *actors.Envelope // of a request or of news: without its body; else nil
 }
 
 // sealed is a batch that got its place in the stream. Its bytes never change again: the carrier may still be reading
@@ -133,6 +134,13 @@ func (o *outbound) settle(upTo uint64) bool {
 		return false
 	}
 	o.settled = upTo
+	n := 0
+	for n < len(o.news) && o.news[n].seq <= upTo {
+		n++
+	}
+	if o.news = o.news[n:]; len(o.news) == 0 {
+		o.news = nil
+	}
 	return true
 }
 
@@ -157,7 +165,7 @@ func (o *outbound) overdue(now time.Time) bool {
 func (o *outbound) drop() int {
 	n := o.oneWay
 	o.head.stream++
-	o.seq, o.settled = 0, 0
+	o.seq, o.settled, o.news = 0, 0, nil
 	o.open, o.queue, o.cursor, o.bytes, o.oneWay, o.inOpen = nil, nil, 0, 0, 0, 0
 	return n
 }

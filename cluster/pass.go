@@ -85,7 +85,7 @@ func (p *peer) pass(k kept) bool {
 	p.out.passes++
 	if k.receipt != nil {
 		on := passed{receipt: k.receipt}
-		if isRequest(k.e) {
+		if isRequest(k.e) || isNews(k.e) {
 			on.stub = stubOf(k.e)
 		}
 		if p.out.passed == nil {
@@ -116,16 +116,22 @@ func (p *peer) add(i *item) {
 	p.wake(p.flush)
 }
 
-// abandon answers the requests that were passed on to a peer that is gone: nobody knows whether they were handled.
+// abandon answers the requests that were passed on to a peer that is gone, and has news said again: nobody knows
+// whether they were handled.
 func (p *peer) abandon() {
 	p.out.mu.Lock()
 	all := p.out.passed
 	p.out.passed = nil
 	p.out.mu.Unlock()
 	for _, number := range slices.Sorted(maps.Keys(all)) {
-		if on := all[number]; on.stub != nil {
+		on := all[number]
+		switch {
+		case on.stub == nil:
+		case isRequest(on.stub):
 			p.c.unknown(on.stub, p.member.Name)
+		default:
+			p.c.doubt([]news{{session: on.stub.From, entity: on.stub.To}})
 		}
-		all[number].receipt.settle()
+		on.receipt.settle()
 	}
 }

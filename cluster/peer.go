@@ -88,8 +88,11 @@ func (p *peer) send(e *actors.Envelope, seen *picture) fate {
 		p.out.mu.Unlock()
 		return full
 	}
-	if request {
+	switch {
+	case request:
 		p.asked.add(e, p.out.next(), p.c.o.Clock.Now())
+	case isNews(e):
+		p.out.news = append(p.out.news, news{p.out.next(), e.From, e.To})
 	}
 	p.wake(p.gather)
 	return sent

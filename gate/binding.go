@@ -56,9 +56,23 @@ func (s *Session) order(e *actors.Envelope) {
 		if m.Number == 0 || s.loses(e.From, m.Number) {
 			s.kick(m)
 		}
+	case *actors.Doubt:
+		s.restate(e.From)
 	default:
 		s.gate.Counters.Forbidden.Add(1)
 	}
+}
+
+// restate says again whether the session is bound to an entity that may have missed it.
+func (s *Session) restate(to actors.Ref) {
+	for i := range s.bindings {
+		if b := &s.bindings[i]; b.to == to {
+			b.who = s.self()
+			s.pass(actors.RuntimeMessage(s.ref, to, s.bound(*b)))
+			return
+		}
+	}
+	s.unbound(binding{to: to, who: s.self()}, "")
 }
 
 // bind makes the entity hear of the session, before any message of the client's reaches it.

@@ -237,6 +237,20 @@ func TestAfterADeathTheNewOwnerIsToldWhoIsBound(t *testing.T) {
 	d.tells("bound to player/bob who player ears false", "110 to player/bob")
 }
 
+// A node may have died with news of a session in it. The session says how things are, whatever it has said.
+func TestWhatMayBeLostIsSaidAgainAsItIsNow(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	ann := d.plays("ann")
+	ann.order(&actors.BindOrder{To: room.Ref("1"), Ears: true})
+	ann.order(&actors.UnbindOrder{Kind: room})
+	d.cluster.take()
+	for _, who := range []actors.Ref{player.Ref("ann"), room.Ref("1")} {
+		ann.visit.Session().Deliver(actors.RuntimeMessage(who, ann.ref, &actors.Doubt{}))
+	}
+	d.tells("bound to player/ann who player ears false", "unbound from room/1 ")
+}
+
 // TestAnnouncementsAreToldWhenTheyHaveLeft: of a session that another goroutine is serving, they leave after what that
 // one has decided before.
 func TestAnnouncementsAreToldWhenTheyHaveLeft(t *testing.T) {

@@ -175,7 +175,7 @@ func (c *contest) inOrder(e *entries) {
 // Whoever claims an account when, through whichever gate: one remains, and the others are told why.
 func TestOfAllThatClaimAnAccountAtOnceOneRemains(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(5) {
+	each(t, 5, func(t *testing.T, seed uint64) {
 		c := newContest(t, seed, replay.Churn())
 		for range 2 + seed%3 {
 			c.connect().Begin(&checkIn{"ann"})
@@ -184,25 +184,25 @@ func TestOfAllThatClaimAnAccountAtOnceOneRemains(t *testing.T) {
 		c.Advance(time.Second)
 		winner := c.agrees()
 		if winner == nil {
-			t.Fatalf("seed %d: nobody remains", seed)
+			t.Fatal("nobody remains")
 		}
 		for _, loser := range c.clients {
 			if end := loser.Closed(); loser != winner && (end == nil || end.Number != wire.CloseTakenOver) {
-				t.Errorf("seed %d: a loser was told %+v", seed, end)
+				t.Errorf("a loser was told %+v", end)
 			}
 		}
 		winner.Forget()
 		replay.Call[struct{}](winner, &page{})
 		if got := replay.All[*paged](winner); len(got) != 1 {
-			t.Errorf("seed %d: what is pushed to the account comes %d times", seed, len(got))
+			t.Errorf("what is pushed to the account comes %d times", len(got))
 		}
-	}
+	})
 }
 
 // Links fail, a gate or the account's node dies, the account moves, and clients come, go and check out meanwhile.
 func TestGatesAndAccountAgreeOnWhoIsThereThoughMuchGoesWrong(t *testing.T) {
 	t.Parallel()
-	for seed := range seeds(3) {
+	each(t, 3, func(t *testing.T, seed uint64) {
 		var options []replay.Option
 		if seed%4 == 0 {
 			options = append(options, replay.Churn())
@@ -214,7 +214,7 @@ func TestGatesAndAccountAgreeOnWhoIsThereThoughMuchGoesWrong(t *testing.T) {
 		}
 		c.rest()
 		c.agrees()
-	}
+	}, 164, 992)
 }
 
 // step does one thing to the World.
