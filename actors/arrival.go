@@ -46,19 +46,19 @@ func (s *System) prepare(t Tenure, state []byte) (*Arrival, error) {
 	case binary.BigEndian.Uint32(state[body:]) != crc32.ChecksumIEEE(state[:body]):
 		return nil, errTornState
 	}
-	r := &reader{b: state[1:body]}
-	if role, shard := string(r.bytes()), r.uvarint(); r.torn || role != t.Role || shard != uint64(t.Shard) {
+	r := readerOf(state[1:body])
+	if role, shard := string(r.Bytes()), r.Uvarint(); r.Torn || role != t.Role || shard != uint64(t.Shard) {
 		return nil, fmt.Errorf("the state is of shard %s/%d", role, shard)
 	}
 	a := &Arrival{sys: s, tenure: t, farewells: map[Ref]farewell{}}
-	for range r.count() {
+	for range r.Count() {
 		p, err := a.process(r)
 		if err != nil {
 			return nil, err
 		}
 		a.processes = append(a.processes, p)
 	}
-	for range r.count() {
+	for range r.Count() {
 		ref := r.ref()
 		if _, err := a.kindOf(ref); err != nil {
 			return nil, err
@@ -69,7 +69,7 @@ func (s *System) prepare(t Tenure, state []byte) (*Arrival, error) {
 		}
 		a.farewells[ref] = farewell{t, items}
 	}
-	if r.torn || len(r.b) > 0 {
+	if r.Torn || len(r.B) > 0 {
 		return nil, errTornState
 	}
 	return a, nil
@@ -90,8 +90,8 @@ func (a *Arrival) kindOf(ref Ref) (*kind, error) {
 
 // process reads one actor.
 func (a *Arrival) process(r *reader) (*process, error) {
-	ref, what := r.ref(), r.byte()
-	if r.torn {
+	ref, what := r.ref(), r.Byte()
+	if r.Torn {
 		return nil, errTornState
 	}
 	k, err := a.kindOf(ref)
@@ -109,7 +109,7 @@ func (a *Arrival) process(r *reader) (*process, error) {
 		n := newEntity(p)
 		p.body = n
 		m := new(moved)
-		if err := json.Unmarshal(r.bytes(), m); err != nil {
+		if err := json.Unmarshal(r.Bytes(), m); err != nil {
 			return nil, fmt.Errorf("%s: %w", ref, err)
 		}
 		if timers, err = n.unpack(m); err != nil {

@@ -123,51 +123,27 @@ func ReadEnvelope(b []byte) (*Envelope, []byte, error) {
 	if e.Type < Message || e.Type > Refused {
 		return nil, nil, errTorn
 	}
-	r := reader{b: b[4:]}
+	r := readerOf(b[4:])
 	e.To, e.From, e.Session = r.ref(), r.ref(), r.ref()
-	e.Number, e.Request, e.Epoch = uint32(r.uvarint()), r.uvarint(), r.uvarint()
-	e.Deadline, e.At = int64(r.uvarint()), int64(r.uvarint())
-	e.Key = string(r.bytes())
-	if n := r.uvarint(); n > 0 && n <= uint64(len(r.b)) {
+	e.Number, e.Request, e.Epoch = uint32(r.Uvarint()), r.Uvarint(), r.Uvarint()
+	e.Deadline, e.At = int64(r.Uvarint()), int64(r.Uvarint())
+	e.Key = string(r.Bytes())
+	if n := r.Count(); n > 0 {
 		e.Fan = make([]Ref, n)
 		for i := range e.Fan {
 			e.Fan[i] = r.ref()
 		}
-	} else if n > 0 {
-		r.torn = true
 	}
-	e.Body = r.bytes()
-	if r.torn {
+	e.Body = r.Bytes()
+	if r.Torn {
 		return nil, nil, errTorn
 	}
-	return e, r.b, nil
+	return e, r.B, nil
 }
 
-// A reader takes fields off the front of b, and remembers that one was missing.
-type reader struct {
-	b    []byte
-	torn bool
-}
+// A reader takes fields off the front of what appendRef and its like have written.
+type reader struct{ wire.Cursor }
 
-func (r *reader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 {
-		r.torn, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
-}
+func readerOf(b []byte) *reader { return &reader{wire.Cursor{B: b}} }
 
-func (r *reader) bytes() []byte {
-	n := r.uvarint()
-	if n > uint64(len(r.b)) {
-		r.torn, r.b = true, nil
-		return nil
-	}
-	taken := r.b[:n:n]
-	r.b = r.b[n:]
-	return taken
-}
-
-func (r *reader) ref() Ref { return Ref{KindName(r.bytes()), string(r.bytes())} }
+func (r *reader) ref() Ref { return Ref{KindName(r.Bytes()), string(r.Bytes())} }

@@ -187,52 +187,32 @@ func appendText(b []byte, text string) []byte {
 
 // items reads what appendItems wrote. Timers are those of the actor.
 func (r *reader) items(timers []*timer) (items []any, err error) {
-	count := r.count()
+	count := r.Count()
 	for range count {
-		switch what := r.byte(); {
-		case r.torn:
+		switch what := r.Byte(); {
+		case r.Torn:
 		case what == itemEnvelope:
-			e, rest, err := ReadEnvelope(r.b)
+			e, rest, err := ReadEnvelope(r.B)
 			if err != nil {
 				return nil, err
 			}
-			items, r.b = append(items, e), rest
+			items, r.B = append(items, e), rest
 		case what == itemTimer:
-			at := r.uvarint()
-			if r.torn || at >= uint64(len(timers)) {
+			at := r.Uvarint()
+			if r.Torn || at >= uint64(len(timers)) {
 				return nil, errTornState
 			}
 			items = append(items, timers[at])
 		case what == itemUnbound:
-			items = append(items, &Unbound{Session: r.ref(), Who: r.ref(), Code: Code(r.bytes())})
+			items = append(items, &Unbound{Session: r.ref(), Who: r.ref(), Code: Code(r.Bytes())})
 		default:
 			return nil, errTornState
 		}
-		if r.torn {
+		if r.Torn {
 			return nil, errTornState
 		}
 	}
 	return items, nil
-}
-
-// count reads how many things follow, of which each has a byte at least.
-func (r *reader) count() uint64 {
-	n := r.uvarint()
-	if n > uint64(len(r.b)) {
-		r.torn, r.b = true, nil
-		return 0
-	}
-	return n
-}
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.torn = true
-		return 0
-	}
-	first := r.b[0]
-	r.b = r.b[1:]
-	return first
 }
 
 // How cells say what of them the store is not known to have, and hear it again.

@@ -43,7 +43,7 @@ func (h *crew) Deliver(e *actors.Envelope) {
 	if h.dead {
 		return
 	}
-	if e.Number == actors.NumberDoubt {
+	if e.Type == actors.Message && e.Number == actors.NumberDoubt {
 		h.doubted = append(h.doubted, e.From.ID)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // A tag says what an item of a batch is. It is the item's first byte; the values travel on the link.
@@ -117,75 +118,53 @@ func readItem(b []byte) (item, []byte, error) {
 	if len(b) == 0 {
 		return item{}, nil, errMalformed
 	}
-	i, r := item{tag: tag(b[0])}, cursor{b: b[1:]}
+	i, r := item{tag: tag(b[0])}, cursorOf(b[1:])
 	switch i.tag {
 	case tagEnvelope, tagPassed:
 		if i.tag == tagPassed {
-			i.number = r.number()
+			i.number = r.Uvarint()
 		}
-		e, rest, err := actors.ReadEnvelope(r.b)
+		e, rest, err := actors.ReadEnvelope(r.B)
 		if err != nil {
 			return item{}, nil, err
 		}
 		i.e = e
 		return i, rest, nil
 	case tagDone:
-		i.number = r.number()
+		i.number = r.Uvarint()
 	case tagLeft: // there is no more of it
 	case tagMarker, tagPassedEnd, tagBelated:
-		i.marker = &marker{to: r.tenure(), next: r.number(), member: r.number()}
+		i.marker = &marker{to: r.tenure(), next: r.Uvarint(), member: r.Uvarint()}
 	case tagChunk:
-		i.chunk = &chunk{passage: r.passage(), total: r.number(), offset: r.number(), bytes: r.text()}
+		i.chunk = &chunk{passage: r.passage(), total: r.Uvarint(), offset: r.Uvarint(), bytes: r.Bytes()}
 	case tagVerdict:
-		i.verdict = &verdict{passage: r.passage(), refusal: string(r.text())}
+		i.verdict = &verdict{passage: r.passage(), refusal: string(r.Bytes())}
 	default:
 		return item{}, nil, errMalformed
 	}
-	if r.torn {
+	if r.Torn {
 		return item{}, nil, errMalformed
 	}
-	return i, r.b, nil
+	return i, r.B, nil
 }
 
-// A cursor takes fields off the front of b, and remembers that one was missing.
-type cursor struct {
-	b    []byte
-	torn bool
-}
+// A cursor takes fields off the front of what items have been written to.
+type cursor struct{ wire.Cursor }
 
-func (r *cursor) number() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 {
-		r.torn, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[size:]
-	return n
-}
-
-func (r *cursor) text() []byte {
-	n := r.number()
-	if n > uint64(len(r.b)) {
-		r.torn, r.b = true, nil
-		return nil
-	}
-	taken := r.b[:n:n]
-	r.b = r.b[n:]
-	return taken
-}
+func cursorOf(b []byte) *cursor { return &cursor{wire.Cursor{B: b}} }
 
 func (r *cursor) tenure() actors.Tenure {
-	t := actors.Tenure{Role: string(r.text())}
-	shard := r.number()
+	t := actors.Tenure{Role: string(r.Bytes())}
+	shard := r.Uvarint()
 	if shard > maxShard {
-		r.torn = true
+		r.Torn = true
 	}
-	t.Shard, t.Epoch = int(shard), r.number()
+	t.Shard, t.Epoch = int(shard), r.Uvarint()
 	return t
 }
 
 func (r *cursor) passage() passage {
-	return passage{of: r.tenure(), intent: int64(r.number()), attempt: r.number()}
+	return passage{of: r.tenure(), intent: int64(r.Uvarint()), attempt: r.Uvarint()}
 }
 
 // maxShard is more than any role has, and what an int holds anywhere.

@@ -226,21 +226,21 @@ func appendLuggage(b []byte, chain []uint64, queue []kept) []byte {
 
 // readLuggage reads what appendLuggage wrote, and returns the state behind it.
 func readLuggage(b []byte) (chain []uint64, queue []kept, state []byte, err error) {
-	r := cursor{b: b}
-	for range min(r.number(), uint64(len(b))) {
-		chain = append(chain, r.number())
+	r := cursorOf(b)
+	for range min(r.Uvarint(), uint64(len(b))) {
+		chain = append(chain, r.Uvarint())
 	}
-	items := r.number()
+	items := r.Uvarint()
 	for range min(items, uint64(len(b))) {
-		i, rest, err := readItem(r.b)
+		i, rest, err := readItem(r.B)
 		if err != nil || i.e == nil && i.marker == nil {
 			return nil, nil, nil, errMalformed
 		}
 		queue = append(queue, kept{e: i.e, marker: i.marker})
-		r.b = rest
+		r.B = rest
 	}
-	if r.torn {
+	if r.Torn {
 		return nil, nil, nil, errMalformed
 	}
-	return chain, queue, r.b, nil
+	return chain, queue, r.B, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/actors"
+	"github.com/fireflyrt/firefly/actors/wire"
 )
 
 // This file reads the contents of records: what encode.go has written. Nothing in it panics, whatever the bytes are,
@@ -14,59 +15,15 @@ import (
 
 var errMalformed = errors.New("the record's checksum is right, and its contents are not")
 
-// A cursor takes fields off the front of b, and remembers that one was missing.
-type cursor struct {
-	b    []byte
-	torn bool
-}
+// A cursor takes fields off the front of what encode.go has written.
+type cursor struct{ wire.Cursor }
 
-func (c *cursor) uvarint() uint64 {
-	n, size := binary.Uvarint(c.b)
-	if size <= 0 {
-		c.torn, c.b = true, nil
-		return 0
-	}
-	c.b = c.b[size:]
-	return n
-}
+func cursorOf(b []byte) *cursor { return &cursor{wire.Cursor{B: b}} }
 
-func (c *cursor) varint() int64 {
-	n, size := binary.Varint(c.b)
-	if size <= 0 {
-		c.torn, c.b = true, nil
-		return 0
-	}
-	c.b = c.b[size:]
-	return n
-}
-
-func (c *cursor) number() uint32 { return uint32(c.uvarint()) }
-
-func (c *cursor) byte() byte {
-	if len(c.b) == 0 {
-		c.torn = true
-		return 0
-	}
-	first := c.b[0]
-	c.b = c.b[1:]
-	return first
-}
-
-// take is the next n bytes.
-func (c *cursor) take(n uint64) []byte {
-	if n > uint64(len(c.b)) {
-		c.torn, c.b = true, nil
-		return nil
-	}
-	taken := c.b[:n:n]
-	c.b = c.b[n:]
-	return taken
-}
-
-func (c *cursor) bytes() []byte     { return c.take(c.uvarint()) }
-func (c *cursor) text() string      { return string(c.bytes()) }
+func (c *cursor) number() uint32    { return uint32(c.Uvarint()) }
+func (c *cursor) text() string      { return string(c.Bytes()) }
 func (c *cursor) ref() actors.Ref   { return actors.Ref{Kind: actors.KindName(c.text()), ID: c.text()} }
-func (c *cursor) flag() (f [8]bool) { return flagsOf(c.byte()) }
+func (c *cursor) flag() (f [8]bool) { return flagsOf(c.Byte()) }
 
 func flagsOf(all byte) (f [8]bool) {
 	for i := range f {
@@ -75,38 +32,28 @@ func flagsOf(all byte) (f [8]bool) {
 	return f
 }
 
-// count is how many things follow, each of one byte at least.
-func (c *cursor) count() int {
-	n := c.uvarint()
-	if n > uint64(len(c.b)) {
-		c.torn, c.b = true, nil
-		return 0
-	}
-	return int(n)
-}
-
 // json reads JSON into a value; it reports whether there was any.
 func (c *cursor) json(into any) bool {
-	text := c.bytes()
+	text := c.Bytes()
 	if len(text) == 0 {
 		return false
 	}
 	if json.Unmarshal(text, into) != nil {
-		c.torn = true
+		c.Torn = true
 		return false
 	}
 	return true
 }
 
 func (c *cursor) envelope() *actors.Envelope {
-	size := c.take(4)
+	size := c.Take(4)
 	if size == nil {
-		c.torn = true
+		c.Torn = true
 		return new(actors.Envelope)
 	}
-	e, rest, err := actors.ReadEnvelope(c.take(uint64(binary.BigEndian.Uint32(size))))
+	e, rest, err := actors.ReadEnvelope(c.Take(uint64(binary.BigEndian.Uint32(size))))
 	if err != nil || len(rest) > 0 {
-		c.torn = true
+		c.Torn = true
 		return new(actors.Envelope)
 	}
 	e.Body = someOrNil(e.Body)
@@ -115,16 +62,16 @@ func (c *cursor) envelope() *actors.Envelope {
 
 // done says whether all was there, and nothing else.
 func (c *cursor) done() error {
-	if c.torn || len(c.b) > 0 {
+	if c.Torn || len(c.B) > 0 {
 		return errMalformed
 	}
 	return nil
 }
 
 func decodeOpen(b []byte) (stream uint64, s *Segment, err error) {
-	c := &cursor{b: b}
-	stream = c.uvarint()
-	s = &Segment{Activation: c.uvarint(), First: c.uvarint(), Incarnation: c.uvarint(), At: c.varint(),
+	c := cursorOf(b)
+	stream = c.Uvarint()
+	s = &Segment{Activation: c.Uvarint(), First: c.Uvarint(), Incarnation: c.Uvarint(), At: c.Varint(),
 		Node: c.text(), Ref: c.ref()}
 	image := new(actors.Image)
 	if c.json(image) {
@@ -137,13 +84,13 @@ func decodeOpen(b []byte) (stream uint64, s *Segment, err error) {
 }
 
 func decodeStep(b []byte) (stream uint64, s *Step, err error) {
-	c := &cursor{b: b}
-	stream = c.uvarint()
-	s = &Step{Index: c.uvarint(), Before: c.uvarint(), Quiet: c.flag()[0], Input: c.input()}
-	for range c.count() {
+	c := cursorOf(b)
+	stream = c.Uvarint()
+	s = &Step{Index: c.Uvarint(), Before: c.Uvarint(), Quiet: c.flag()[0], Input: c.input()}
+	for range c.Count() {
 		s.Turns = append(s.Turns, c.turn())
 	}
-	for range c.count() {
+	for range c.Count() {
 		s.Out = append(s.Out, *c.envelope())
 	}
 	p := new(actors.Patch)
@@ -154,75 +101,75 @@ func decodeStep(b []byte) (stream uint64, s *Step, err error) {
 }
 
 func (c *cursor) input() Input {
-	in := Input{Type: actors.InputType(c.byte())}
+	in := Input{Type: actors.InputType(c.Byte())}
 	there := c.flag()
-	in.At, in.Question = c.varint(), c.uvarint()
+	in.At, in.Question = c.Varint(), c.Uvarint()
 	if there[0] {
 		in.Envelope = c.envelope()
 	}
 	if there[1] {
-		in.Result = c.bytes()
+		in.Result = c.Bytes()
 	}
 	if there[2] {
 		in.Refusal = new(actors.Refusal)
-		c.torn = !c.json(in.Refusal) || c.torn
+		c.Torn = !c.json(in.Refusal) || c.Torn
 	}
 	in.Session, in.Tables = c.ref(), c.text()
 	if there[3] {
-		for range c.count() {
-			in.TooBig = append(in.TooBig, int(c.uvarint()))
+		for range c.Count() {
+			in.TooBig = append(in.TooBig, int(c.Uvarint()))
 		}
 	}
 	return in
 }
 
 func (c *cursor) turn() Turn {
-	t := Turn{Number: c.number(), Verdict: actors.Verdict(c.byte()), Commit: c.flag()[0], Name: c.text(),
+	t := Turn{Number: c.number(), Verdict: actors.Verdict(c.Byte()), Commit: c.flag()[0], Name: c.text(),
 		Text: c.text(), Stack: c.text()}
-	for range c.count() {
+	for range c.Count() {
 		o := actors.TimerOrder{Number: c.number()}
 		f := c.flag()
-		o.Every, o.Cancel, o.Wait = f[0], f[1], time.Duration(c.varint())
-		o.Body = someOrNil(c.bytes())
+		o.Every, o.Cancel, o.Wait = f[0], f[1], time.Duration(c.Varint())
+		o.Body = someOrNil(c.Bytes())
 		t.Timers = append(t.Timers, o)
 	}
 	return t
 }
 
 func decodeTables(b []byte) (hash string, files map[string][]byte, err error) {
-	c := &cursor{b: b}
+	c := cursorOf(b)
 	hash, files = c.text(), map[string][]byte{}
-	for range c.count() {
+	for range c.Count() {
 		name := c.text()
-		files[name] = c.bytes()
+		files[name] = c.Bytes()
 	}
 	return hash, files, c.done()
 }
 
 func decodeGap(b []byte) (stream uint64, g Gap, err error) {
-	c := &cursor{b: b}
-	stream = c.uvarint()
-	g = Gap{Lost: c.uvarint(), Why: c.text()}
+	c := cursorOf(b)
+	stream = c.Uvarint()
+	g = Gap{Lost: c.Uvarint(), Why: c.text()}
 	return stream, g, c.done()
 }
 
 func decodeCheck(b []byte) (stream uint64, k Check, err error) {
-	c := &cursor{b: b}
-	stream = c.uvarint()
-	k.After = c.uvarint()
-	copy(k.Hash[:], c.take(uint64(len(k.Hash))))
+	c := cursorOf(b)
+	stream = c.Uvarint()
+	k.After = c.Uvarint()
+	copy(k.Hash[:], c.Take(uint64(len(k.Hash))))
 	return stream, k, c.done()
 }
 
 func decodeClose(b []byte) (stream, index uint64, err error) {
-	c := &cursor{b: b}
-	stream, index = c.uvarint(), c.uvarint()
+	c := cursorOf(b)
+	stream, index = c.Uvarint(), c.Uvarint()
 	return stream, index, c.done()
 }
 
 func decodePanic(b []byte) (stream uint64, p Panic, err error) {
-	c := &cursor{b: b}
-	stream = c.uvarint()
-	p = Panic{Index: c.uvarint(), Number: c.number(), Name: c.text(), Text: c.text()}
+	c := cursorOf(b)
+	stream = c.Uvarint()
+	p = Panic{Index: c.Uvarint(), Number: c.number(), Name: c.text(), Text: c.text()}
 	return stream, p, c.done()
 }
