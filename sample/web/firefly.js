@@ -434,14 +434,14 @@ class Outbox {
     begin() {
         this.#sent = this.#keptBytes = 0;
         this.#kept = [];
-        return this.#take(this.#first);
+        return this.#take(0, this.#first);
     }
-    /** clear takes all that waits. */
-    clear() { return this.#take(this.#queue.length); }
-    #take(n) {
-        const taken = this.#queue.slice(0, n);
-        for (let i = 0; i < n; i++)
-            this.#removeAt(0);
+    /** clear takes all that waits and is no login's. */
+    clear() { return this.#take(this.#first, this.#queue.length); }
+    #take(from, to) {
+        const taken = this.#queue.slice(from, to);
+        for (let i = from; i < to; i++)
+            this.#removeAt(from);
         return taken;
     }
 }
@@ -479,6 +479,7 @@ class Session {
         this.#attach(visit, welcome);
         for (const frame of [...this.#outbox.again()])
             visit.send(frame);
+        this.pump(); // a login goes on with what it has said meanwhile
         return true;
     }
     /** begin makes it a new one. What was sent in the old one and not answered is lost. */
@@ -505,10 +506,14 @@ class Session {
             item.call?.lose(false, text);
         this.#calls.lose(text);
     }
-    /** giveUp ends it, and what waits too: now, and until there is a connection, nothing is queued. */
+    /**
+     * giveUp ends what waits. Without a connection it ends the session, too, and until there is one nothing is queued;
+     * with one, the login goes on that all else has waited for.
+     */
     giveUp(text) {
-        this.#alone = true;
-        this.end(text);
+        const alone = this.#alone = this.#visit === null;
+        if (alone)
+            this.end(text);
         for (const item of this.#outbox.clear())
             item.call?.lose(false, text);
     }
@@ -728,6 +733,7 @@ class Client {
     #attempt = 0; // what an earlier one finds out is of no use
     #since = 0; // online
     #told = 0; // serial of the session that was told to be online
+    #reason = ""; // why the session is another than the one before
     #stopTimer = nothing; // of the next try, or of the end of this one
     #stopGrace = null;
     #stopListening = nothing;
@@ -758,11 +764,20 @@ class Client {
         if (this.#opened === null) {
             this.#opened = new Promise((resolve, reject) => { this.#settle = { resolve: () => resolve(this), reject }; });
             this.#opened.catch(nothing); // onState tells it, too
-            this.#listen();
-            this.#wait();
-            this.#dial();
+            if (this.#options.signal?.aborted)
+                this.close();
+            this.#begin();
         }
         return this.#opened;
+    }
+    #begin() {
+        if (this.#state.name === "ended") { // before it was opened
+            this.#settle.reject(new Ended(this.#state.why));
+            return;
+        }
+        this.#listen();
+        this.#wait();
+        this.#dial();
     }
     /** close ends it and its session: calls are lost, and so is what waits. */
     close() { this.#end({ code: "CLOSED", number: 3000, text: "closed from this side" }); }
@@ -824,6 +839,7 @@ class Client {
         this.#stopTimer();
         if (!welcome.resumed) {
             this.#session.begin(visit, welcome);
+            this.#reason = welcome.reason ?? "";
             this.#login();
         }
         else if (!this.#session.resumed(visit, welcome)) {
@@ -832,7 +848,7 @@ class Client {
             return;
         }
         if (this.#session.ready)
-            this.#online(welcome.reason ?? "");
+            this.#online();
     }
     async #login() {
         const session = this.#session, { serial } = session;
@@ -857,7 +873,7 @@ class Client {
             return;
         session.ready = true;
         if (this.#visit?.welcomed)
-            this.#online("");
+            this.#online();
     }
     // refused is a login that failed: what may pass is tried again in another session, the rest is an answer.
     #refused(error) {
@@ -871,12 +887,12 @@ class Client {
         this.#session.end(text);
         this.#visit?.cut(why);
     }
-    #online(reason) {
-        const { serial, id } = this.#session;
+    #online() {
+        const { serial, id } = this.#session, resumed = serial === this.#told;
         this.#stopGrace?.();
         this.#stopGrace = null;
         this.#since = this.#options.clock.now();
-        this.#enter({ name: "online", session: id, resumed: serial === this.#told, reason });
+        this.#enter({ name: "online", session: id, resumed, reason: resumed ? "" : this.#reason });
         this.#told = serial;
         this.#session.pump();
         this.#settle?.resolve();

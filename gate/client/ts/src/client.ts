@@ -37,6 +37,7 @@ export class Client implements Voice {
   #attempt = 0; // what an earlier one finds out is of no use
   #since = 0; // online
   #told = 0; // serial of the session that was told to be online
+  #reason = ""; // why the session is another than the one before
   #stopTimer = nothing; // of the next try, or of the end of this one
   #stopGrace: (() => void) | null = null;
   #stopListening = nothing;
@@ -71,11 +72,20 @@ export class Client implements Voice {
     if (this.#opened === null) {
       this.#opened = new Promise((resolve, reject) => { this.#settle = { resolve: () => resolve(this), reject }; });
       this.#opened.catch(nothing); // onState tells it, too
-      this.#listen();
-      this.#wait();
-      this.#dial();
+      if (this.#options.signal?.aborted) this.close();
+      this.#begin();
     }
     return this.#opened;
+  }
+
+  #begin(): void {
+    if (this.#state.name === "ended") { // before it was opened
+      this.#settle!.reject(new Ended(this.#state.why));
+      return;
+    }
+    this.#listen();
+    this.#wait();
+    this.#dial();
   }
 
   /** close ends it and its session: calls are lost, and so is what waits. */
@@ -139,13 +149,14 @@ export class Client implements Voice {
     this.#stopTimer();
     if (!welcome.resumed) {
       this.#session.begin(visit, welcome);
+      this.#reason = welcome.reason ?? "";
       this.#login();
     } else if (!this.#session.resumed(visit, welcome)) {
       this.#session.end("the gate counted otherwise");
       visit.cut({ code: "BAD_FRAME", number: 2000, text: "the gate resumed what was not there" });
       return;
     }
-    if (this.#session.ready) this.#online(welcome.reason ?? "");
+    if (this.#session.ready) this.#online();
   }
 
   async #login(): Promise<void> {
@@ -167,7 +178,7 @@ export class Client implements Voice {
     }
     if (serial !== session.serial || session.id === "") return;
     session.ready = true;
-    if (this.#visit?.welcomed) this.#online("");
+    if (this.#visit?.welcomed) this.#online();
   }
 
   // refused is a login that failed: what may pass is tried again in another session, the rest is an answer.
@@ -183,12 +194,12 @@ export class Client implements Voice {
     this.#visit?.cut(why);
   }
 
-  #online(reason: string): void {
-    const { serial, id } = this.#session;
+  #online(): void {
+    const { serial, id } = this.#session, resumed = serial === this.#told;
     this.#stopGrace?.();
     this.#stopGrace = null;
     this.#since = this.#options.clock.now();
-    this.#enter({ name: "online", session: id, resumed: serial === this.#told, reason });
+    this.#enter({ name: "online", session: id, resumed, reason: resumed ? "" : this.#reason });
     this.#told = serial;
     this.#session.pump();
     this.#settle?.resolve();

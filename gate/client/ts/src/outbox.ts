@@ -93,15 +93,15 @@ export class Outbox {
   begin(): Item[] {
     this.#sent = this.#keptBytes = 0;
     this.#kept = [];
-    return this.#take(this.#first);
+    return this.#take(0, this.#first);
   }
 
-  /** clear takes all that waits. */
-  clear(): Item[] { return this.#take(this.#queue.length); }
+  /** clear takes all that waits and is no login's. */
+  clear(): Item[] { return this.#take(this.#first, this.#queue.length); }
 
-  #take(n: number): Item[] {
-    const taken = this.#queue.slice(0, n);
-    for (let i = 0; i < n; i++) this.#removeAt(0);
+  #take(from: number, to: number): Item[] {
+    const taken = this.#queue.slice(from, to);
+    for (let i = from; i < to; i++) this.#removeAt(from);
     return taken;
   }
 }

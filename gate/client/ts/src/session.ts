@@ -41,6 +41,7 @@ export class Session {
     if (!this.#outbox.has(welcome.received) || !this.#outbox.acknowledge(welcome.received)) return false;
     this.#attach(visit, welcome);
     for (const frame of [...this.#outbox.again()]) visit.send(frame);
+    this.pump(); // a login goes on with what it has said meanwhile
     return true;
   }
 
@@ -71,10 +72,13 @@ export class Session {
     this.#calls.lose(text);
   }
 
-  /** giveUp ends it, and what waits too: now, and until there is a connection, nothing is queued. */
+  /**
+   * giveUp ends what waits. Without a connection it ends the session, too, and until there is one nothing is queued;
+   * with one, the login goes on that all else has waited for.
+   */
   giveUp(text: string): void {
-    this.#alone = true;
-    this.end(text);
+    const alone = this.#alone = this.#visit === null;
+    if (alone) this.end(text);
     for (const item of this.#outbox.clear()) item.call?.lose(false, text);
   }
 

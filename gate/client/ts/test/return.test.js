@@ -106,6 +106,15 @@ test("close leaves for good, and a signal closes", async () => {
   assert.equal(other.state.name, "ended");
 });
 
+test("a client that was closed before it was opened stays closed, by whichever way", async () => {
+  const closed = new Stage(), aborted = new Stage({ signal: AbortSignal.abort() });
+  closed.client.close();
+  for (const stage of [closed, aborted]) {
+    assert.equal((await fails(stage.client.open())).code, "CLOSED");
+    assert.deepEqual([stage.wires.length, stage.clock.armed, stage.state.name], [0, 0, "ended"]);
+  }
+});
+
 test("a pulled cable closes nothing: a silent gate is asked, and given up when it does not answer", async () => {
   const stage = await new Stage().begins(), { client, wire } = stage;
   client.send(Deed, {});

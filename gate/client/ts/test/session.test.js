@@ -177,7 +177,7 @@ test("a session that begins anew: what was sent is lost, what waited is said, an
   assert.deepEqual([enter.number, logins.length, stage.state.name], [102, 2, "away"]);
   stage.wire.says(102, enter.seq);
   await settled();
-  assert.deepEqual(stage.state, { name: "online", session: "s2", resumed: false, reason: "" });
+  assert.deepEqual(stage.state, { name: "online", session: "s2", resumed: false, reason: "unknown here" });
   const [ask] = stage.wire.game();
   assert.deepEqual([ask.body.n, ask.seq > enter.seq], [3, true], "seqs rise, whoever waited longer");
   stage.wire.says(200, ask.seq, { n: 3 });
@@ -204,6 +204,43 @@ test("a login goes on over another connection", async () => {
   stage.wire.says(102, two.seq);
   await settled();
   assert.deepEqual(stage.state, { name: "online", session: "s1", resumed: false, reason: "" });
+});
+
+test("what a login says while its connection is gone is said over the next one", async () => {
+  let go;
+  const login = async (door) => {
+    await new Promise((resolve) => { go = resolve; });
+    await door.call(Enter, {});
+  };
+  const stage = await new Stage({ login }).begins();
+  stage.wire.breaks();
+  go();
+  await stage.returns({ token: "t2", resumed: true });
+  const [enter] = stage.wire.game();
+  assert.equal(enter?.number, Enter.number, "and not only when the gate pings");
+  stage.wire.says(Enter.number, enter.seq);
+  await settled();
+  assert.equal(stage.client.online, true);
+});
+
+test("a login goes on though all else has waited for too long, and what it waited for is lost", async () => {
+  const login = (door) => door.call(Enter, {});
+  const stage = await new Stage({ login, awayFor: 5000 }).begins(), { client } = stage;
+  const [first] = stage.wire.game();
+  stage.wire.says(Enter.number, first.seq);
+  await settled();
+  stage.wire.breaks();
+  await stage.clock.pass(4000);
+  await stage.opens();
+  await stage.welcomes({ session: "s2", token: "t2" });
+  const [enter] = stage.wire.game(), waited = fails(client.call(Ask, {}));
+  await stage.clock.pass(1500);
+  assert.equal((await waited).code, "NOT_SENT");
+  client.send(Deed, { n: 1 });
+  stage.wire.says(Enter.number, enter.seq);
+  await settled();
+  assert.equal(client.online, true);
+  assert.deepEqual(stage.wire.game().map((f) => f.number), [Deed.number]);
 });
 
 test("a login that is refused ends the client; one that could not be answered is tried again", async () => {
