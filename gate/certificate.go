@@ -27,6 +27,7 @@ type Certificate struct {
 	mu     sync.Mutex
 	shown  *tls.Certificate
 	seen   [2]stamp // of the files that shown, or the last failure, is of
+	unfit  bool     // those could not be used
 	failed uint64
 	looked time.Time
 	warned time.Time
@@ -81,15 +82,19 @@ func (c *Certificate) current() *tls.Certificate {
 	return c.shown
 }
 
-// renew reads the files if they have changed. What cannot be used is kept in mind, so that it is
-// told once.
+// renew reads the files if they have changed. What cannot be used is told once, and tried again: that it is not valid
+// yet, or may not be read yet, passes without a change of the files.
 func (c *Certificate) renew(now time.Time) {
 	stamps := c.stamps()
-	if stamps == c.seen {
+	known := stamps == c.seen
+	if known && !c.unfit {
 		return
 	}
-	c.seen = stamps
 	next, err := c.read(now)
+	c.seen, c.unfit = stamps, err != nil
+	if err != nil && known {
+		return
+	}
 	if err != nil {
 		c.failed++
 		c.log.Error("the clients' certificate has changed and cannot be used; the last one is kept",

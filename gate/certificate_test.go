@@ -74,6 +74,18 @@ func TestABrokenCertificateLeavesTheOldOneAndIsToldOnce(t *testing.T) {
 	until(t, "the good one", func() bool { return h.shown(gate.TLS) == 2 })
 }
 
+func TestACertificateThatBeginsLaterIsShownThen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	cert, key := issueFrom(t, 2, time.Now().Add(3*time.Second), time.Hour)
+	h.paper.write(cert, key, time.Now())
+	until(t, "the new one to be looked at", func() bool { h.shows.Until(); return h.shows.Failures() == 1 })
+	until(t, "it to be valid", func() bool { return h.shown(gate.TLS) == 2 })
+	if n := h.shows.Failures(); n != 1 || h.log.count("cannot be used; the last one is kept") != 1 {
+		t.Errorf("it was told %d times", n)
+	}
+}
+
 func TestACertificateThatNobodyCouldBelieveIsRefusedAtTheStart(t *testing.T) {
 	t.Parallel()
 	cert, key := issue(t, 1, time.Hour)

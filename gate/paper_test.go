@@ -61,12 +61,18 @@ func believing() *tls.Config {
 // issue makes a certificate for the loopback that ends after d, and its key, as files hold them.
 func issue(t testing.TB, serial int64, d time.Duration) (cert, key []byte) {
 	t.Helper()
+	return issueFrom(t, serial, time.Now().Add(-time.Hour), d)
+}
+
+// issueFrom is issue for a certificate that begins at a time of its own.
+func issueFrom(t testing.TB, serial int64, from time.Time, d time.Duration) (cert, key []byte) {
+	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	form := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "gate"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(d),
+		NotBefore: from, NotAfter: time.Now().Add(d),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, form, ca().cert, &k.PublicKey, ca().key)
 	if err != nil {
