@@ -185,13 +185,12 @@ func (g *Gate) session(ref actors.Ref) *Session {
 	return nil
 }
 
-// name gives a session its Ref and makes it findable.
-func (g *Gate) name(s *Session) actors.Ref {
-	ref := actors.SessionRef(g.Node, s.codec, g.Incarnation, s.serial)
+// name gives a session its Ref and makes it findable: for strangers, too, who guess what it will be called.
+func (g *Gate) name(s *Session) {
+	s.ref = actors.SessionRef(g.Node, s.codec, g.Incarnation, s.serial)
 	g.mu.Lock()
-	g.sessions[ref.ID] = s
-	g.mu.Unlock()
-	return ref
+	defer g.mu.Unlock()
+	g.sessions[s.ref.ID] = s
 }
 
 // claim makes s the one session logged in as who. It returns the number of that bind, and the session that was: of two

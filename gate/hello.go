@@ -102,7 +102,7 @@ func (v *Visit) begin(s *Session, w *welcome, who actors.Ref) {
 		return
 	}
 	s.at, s.out.keeps = v, s.keeps()
-	s.ref = g.name(s)
+	g.name(s)
 	s.todo.attach = true
 	g.Counters.Sessions.Add(1)
 	if w != nil {

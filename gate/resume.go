@@ -34,10 +34,6 @@ func (t token) opens(text string) bool {
 func (v *Visit) resume(r *wire.Resume, seq uint32) (reason string, done bool) {
 	g := v.gate
 	ref := actors.SessionKind.Ref(r.Session)
-	if e, ok := g.buried(ref, r.Token); ok {
-		v.dismissStranger(e.number, e.text)
-		return "", true
-	}
 	node, _, named := ref.SessionPlace()
 	s := g.session(ref)
 	switch {
@@ -51,10 +47,15 @@ func (v *Visit) resume(r *wire.Resume, seq uint32) (reason string, done bool) {
 	default:
 		reason = s.resume(v, r, seq)
 	}
-	if reason != "" {
-		g.Counters.Unresumed.Add(1)
+	if reason == "" {
+		return "", true
 	}
-	return reason, reason == ""
+	if e, ok := g.buried(ref, r.Token); ok { // looked for last: it may have been closed just now
+		v.dismissStranger(e.number, e.text)
+		return "", true
+	}
+	g.Counters.Unresumed.Add(1)
+	return reason, false
 }
 
 // resume makes v the session's connection; the one it had is cut, and what it has still to say is
