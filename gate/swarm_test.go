@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/fireflyrt/firefly/actors/wire"
@@ -164,12 +166,33 @@ func (s *swarm) drop(c *buzzer) {
 	syscall.Close(c.fd)
 }
 
-// leave closes all connections.
+// leave closes all connections, once: afterwards the number of its epoll is that of somebody else's file.
 func (s *swarm) leave() {
+	if s.poll < 0 {
+		return
+	}
 	for _, c := range s.clients {
 		if c != nil {
 			s.drop(c)
 		}
 	}
 	syscall.Close(s.poll)
+	s.poll = -1
+}
+
+func TestASwarmThatHasLeftClosesNobodyElsesFiles(t *testing.T) { // not in parallel: others open files, too
+	s, err := newSwarm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.leave()
+	other, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s.leave()
+	if _, err := other.Stat(); err != nil {
+		t.Errorf("it closed what came after it: %v", err)
+	}
 }
