@@ -184,7 +184,7 @@ class Call {
             else if (frame.number !== this.#reply)
                 this.reject(new Failure("UNEXPECTED", this.#unexpected(frame)));
             else
-                this.resolve(frame.body.length === 0 ? undefined : codec.decode(frame.number, frame.body));
+                this.resolve(this.request.reply === null ? undefined : codec.decode(frame.number, frame.body));
         }
         catch (error) { // a body that the codec does not read
             this.reject(error);
@@ -251,7 +251,7 @@ const utf8 = new TextEncoder(), text = new TextDecoder();
 const json = {
     name: "json",
     encode: (_, body) => body === undefined ? new Uint8Array(0) : utf8.encode(JSON.stringify(body)),
-    decode: (_, body) => JSON.parse(text.decode(body)),
+    decode: (_, body) => body.length === 0 ? {} : JSON.parse(text.decode(body)),
 };
 
 /** dial takes ws:// and wss:// where there is a WebSocket, and tcp:// and tls:// in Node. */
@@ -963,7 +963,7 @@ class Client {
         if (all === undefined)
             return;
         try {
-            const m = body.length === 0 ? undefined : this.#options.codec.decode(number, body);
+            const m = this.#options.codec.decode(number, body);
             for (const fn of [...all])
                 uncaught(() => fn(m));
         }

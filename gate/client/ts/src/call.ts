@@ -17,7 +17,7 @@ export class Call {
     try {
       if (frame.failed) this.reject(new Refusal(this.request.number, unpackJSON<ErrorBody>(frame)));
       else if (frame.number !== this.#reply) this.reject(new Failure("UNEXPECTED", this.#unexpected(frame)));
-      else this.resolve(frame.body.length === 0 ? undefined : codec.decode(frame.number, frame.body));
+      else this.resolve(this.request.reply === null ? undefined : codec.decode(frame.number, frame.body));
     } catch (error) { // a body that the codec does not read
       this.reject(error as Error);
     }

@@ -272,7 +272,7 @@ export class Client implements Voice {
     const all = this.#handlers.get(number);
     if (all === undefined) return;
     try {
-      const m = body.length === 0 ? undefined : this.#options.codec.decode(number, body);
+      const m = this.#options.codec.decode(number, body);
       for (const fn of [...all]) uncaught(() => fn(m));
     } catch (error) {
       uncaught(() => { throw error; });

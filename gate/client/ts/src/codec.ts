@@ -8,7 +8,7 @@ export interface Codec {
   /** What Hello asks for. */
   readonly name: "json" | "proto";
   encode<T>(message: Message<T>, body: T): Uint8Array;
-  /** decode reads a body that is not empty; an empty one is undefined, whatever the codec. */
+  /** decode reads a body. An empty one is a message whose fields all are zero, as protobuf writes it. */
   decode(number: number, body: Uint8Array): unknown;
 }
 
@@ -18,5 +18,5 @@ const utf8 = new TextEncoder(), text = new TextDecoder();
 export const json: Codec = {
   name: "json",
   encode: (_, body) => body === undefined ? new Uint8Array(0) : utf8.encode(JSON.stringify(body)),
-  decode: (_, body) => JSON.parse(text.decode(body)),
+  decode: (_, body) => body.length === 0 ? {} : JSON.parse(text.decode(body)),
 };

@@ -30,6 +30,19 @@ test("an answer that nobody waits for does no harm, and one of another type is a
   assert.equal(client.online, true);
 });
 
+test("an empty body is a message whose fields all are zero, if its number has any", async () => {
+  const codec = { name: "proto", encode: () => new Uint8Array(0), decode: (_, body) => ({ n: body[0] ?? 0 }) };
+  for (const [options, zero] of [[{ codec }, { n: 0 }], [{}, {}]]) {
+    const { client, wire } = await new Stage(options).begins(), heard = [];
+    client.on(News, (m) => heard.push(m));
+    const told = client.call(Ask, {}), done = client.call(Deed, {});
+    wire.says(News.number, 0);
+    wire.says(Told.number, 1);
+    wire.says(Deed.number, 2);
+    assert.deepEqual([await told, await done, heard], [zero, undefined, [zero]]);
+  }
+});
+
 test("pushes come in order, to all who listen, until they do not any more", async () => {
   const { client, wire } = await new Stage().begins();
   const heard = [], off = client.on(News, (m) => heard.push(["first", m.n]));
