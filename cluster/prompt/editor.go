@@ -47,9 +47,9 @@ func newEditor(in io.Reader, out io.Writer, c completer) (*editor, error) {
 	return e, nil
 }
 
-// fit takes the terminal's size over, which may have changed.
+// fit takes the terminal's size over, which may have changed. Until somebody tells it, a terminal may say 0.
 func (e *editor) fit() {
-	if width, height, err := term.GetSize(int(e.file.Fd())); err == nil {
+	if width, height, err := term.GetSize(int(e.file.Fd())); err == nil && width > 0 {
 		e.SetSize(width, height) //nolint:errcheck // it is drawn anew with the next line
 	}
 }

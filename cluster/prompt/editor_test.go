@@ -115,3 +115,29 @@ func TestAPersonCompletesIsToldOfMistakesAndGetsTheTerminalBack(t *testing.T) {
 		t.Errorf("the terminal was %+v and is %+v, %v", before, after, err)
 	}
 }
+
+func TestATerminalThatSaysNoSizeAndSomebodyWhoWillNotWait(t *testing.T) {
+	t.Parallel()
+	p, terminal := sit(t)
+	if err := unix.IoctlSetWinsize(int(p.desk.Fd()), unix.TIOCSWINSZ, &unix.Winsize{}); err != nil {
+		t.Fatal(err)
+	}
+	h := newHall(t)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(context.Background(), Options{Address: "tcp://" + h.Addr().String(), In: terminal, Out: terminal,
+			Client: client.Options{Catalogue: messages}})
+	}()
+	p.sees("Tab completes")
+	p.types(":wait 1h")
+	p.sees(":wait 1h") // in one line
+	p.types("\r\x03")
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patient):
+		t.Fatal("it goes on waiting")
+	}
+}

@@ -47,6 +47,7 @@ type prompt struct {
 	*voice
 	editor *editor // nil: the input is a script
 	client *client.Client
+	left   chan struct{} // closed when whoever sits at the terminal has ended the input
 	asked  int
 	no     atomic.Int64 // requests that were not answered with yes
 }
@@ -55,7 +56,8 @@ type prompt struct {
 // is wrong makes the error a *Wrong. The goroutine that reads In ends with it: where In is a terminal, with the
 // process.
 func Run(ctx context.Context, o Options) (err error) {
-	p := &prompt{Options: o, voice: &voice{out: o.Out, json: o.JSON, hidden: map[uint32]bool{}}}
+	p := &prompt{Options: o, left: make(chan struct{}),
+		voice: &voice{out: o.Out, json: o.JSON, hidden: map[uint32]bool{}}}
 	c := o.Client
 	c.Policy, c.Push, c.Changed, c.Strayed = client.Return, p.pushed, p.changed, p.strayed
 	if p.client, err = client.Dial(ctx, o.Address, c); err != nil {
@@ -89,7 +91,9 @@ func (p *prompt) listen(ctx context.Context) error {
 		for {
 			text, err := next()
 			if err != nil {
-				ended = err
+				if ended = err; p.editor != nil {
+					close(p.left)
+				}
 				return
 			}
 			select {
@@ -240,13 +244,15 @@ func (p *prompt) message(what string, request int, msg any, took time.Duration) 
 	p.say(e)
 }
 
-// wait lets time pass, so that a script hears pushes.
+// wait lets time pass, so that a script hears pushes. At a terminal Ctrl-C ends it, and the conversation.
 func (p *prompt) wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
+	case <-p.left:
+		return errQuit
 	case <-p.client.Done():
 		return p.client.Err()
 	case <-ctx.Done():
