@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,9 +60,12 @@ type Link struct {
 	mu      sync.RWMutex // read by Send, so that Close waits for it
 	closed  bool
 	targets map[string]*linkTarget
+	lives   uint64 // targets so far
 }
 
-// linkTarget is an address that batches are sent to.
+// linkTarget is an address that batches are sent to, from Connect to Disconnect. Its process has a name of its own for
+// that time, address/life: what remote says late of the connection before, which it knows by nothing else, would end
+// this one, with all that was sent by it.
 type linkTarget struct {
 	pid    *actor.PID
 	ctx    context.Context // ends with Disconnect
@@ -105,7 +109,9 @@ func (l *Link) Listen(r Receiver) (address string, err error) {
 	close(l.listens)
 	l.news = l.system.EventStream.Subscribe(func(event any) {
 		if e, ok := event.(*remote.EndpointConnectedEvent); ok {
-			r.Connected(e.Address)
+			if address, is := l.present(e.Address); is != nil {
+				r.Connected(address)
+			}
 		}
 	})
 	return l.address(), nil
@@ -188,10 +194,8 @@ func reconnectSoon() []grpc.DialOption {
 
 // dial tries for a moment, because a peer that restarts is back soon and remote's own pause is long. The connection
 // ends with Disconnect even while grpc is stuck in it.
-func (l *Link) dial(ctx context.Context, address string) (net.Conn, error) {
-	l.mu.RLock()
-	t := l.targets[address]
-	l.mu.RUnlock()
+func (l *Link) dial(ctx context.Context, name string) (net.Conn, error) {
+	address, t := l.present(name)
 	if t == nil {
 		return nil, net.ErrClosed
 	}
@@ -209,6 +213,17 @@ func (l *Link) dial(ctx context.Context, address string) (net.Conn, error) {
 		case <-time.After(linkDialWait):
 		}
 	}
+}
+
+// present finds the target whose process has this name, if it is not over.
+func (l *Link) present(name string) (address string, t *linkTarget) {
+	address, _, _ = strings.Cut(name, "/")
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if t = l.targets[address]; t == nil || t.pid.Address != name {
+		return address, nil
+	}
+	return address, t
 }
 
 // linkConn is a connection that ends when its target does.
@@ -231,7 +246,9 @@ func (l *Link) Connect(address string) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l.targets[address] = &linkTarget{actor.NewPID(address, linkName), ctx, cancel}
+	l.lives++
+	name := fmt.Sprintf("%s/%d", address, l.lives)
+	l.targets[address] = &linkTarget{actor.NewPID(name, linkName), ctx, cancel}
 }
 
 // Disconnect ends the connection to an address, as Carrier says.
@@ -242,7 +259,7 @@ func (l *Link) Disconnect(address string) {
 	l.mu.Unlock()
 	if t != nil {
 		t.cancel()
-		l.system.EventStream.Publish(&remote.EndpointTerminatedEvent{Address: address})
+		l.system.EventStream.Publish(&remote.EndpointTerminatedEvent{Address: t.pid.Address})
 	}
 }
 

@@ -424,6 +424,39 @@ func TestANewLifeOfAPeerIsReachedByANewConnection(t *testing.T) {
 	}
 }
 
+// counting counts batches.
+type counting struct {
+	dull
+	n atomic.Int32
+}
+
+func (r *counting) Receive([]byte) error {
+	r.n.Add(1)
+	return nil
+}
+
+// Remote tells the end of a connection late, and knows connections by where they lead to: without names of their own
+// the end of one is the end of the next, and of what was sent by it until the next ping.
+func TestTheEndOfAConnectionIsNotThatOfTheNext(t *testing.T) {
+	from, to, heard := lend(t), lend(t), &counting{}
+	t.Cleanup(from.Close)
+	t.Cleanup(to.Close)
+	at, err := to.Listen(heard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range int32(50) {
+		from.Disconnect(at)
+		from.Connect(at)
+		from.Send(at, []byte("x"))
+		for end := time.Now().Add(10 * time.Second); heard.n.Load() <= n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("batch %d was lost with the connection before", n)
+			}
+		}
+	}
+}
+
 func TestATakenPortIsAnErrorThatNamesIt(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
