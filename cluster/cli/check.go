@@ -121,8 +121,13 @@ func storeOf(c *node.Config) string {
 	case node.StoreEmbedded:
 		return "SQLite, " + c.StoreFile()
 	case node.StoreMySQL:
-		_, behind, _ := strings.Cut(c.Persist.DSN, "@")
-		return "MySQL, " + behind
+		dsn := c.Persist.DSN
+		schema := strings.LastIndex(dsn, "/")
+		if schema < 0 {
+			return "MySQL, by a dsn that names no schema"
+		}
+		secret := strings.LastIndex(dsn[:schema], "@") // passwords may hold both
+		return "MySQL, " + dsn[secret+1:]
 	default:
 		return "memory: nothing outlives the node"
 	}

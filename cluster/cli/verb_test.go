@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fireflyrt/firefly/cluster/determinism"
+	"github.com/fireflyrt/firefly/cluster/node"
 )
 
 func TestCheckSaysWhatEachNodeWouldDo(t *testing.T) {
@@ -292,5 +293,19 @@ func TestSecondsReadWell(t *testing.T) {
 	}
 	if time.Duration(0).String() != "0s" {
 		t.Error("of time")
+	}
+}
+
+func TestAStoreIsNamedWithoutItsPassword(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"root:p@:/w@tcp(localhost:3306)/arena?tls=true": "MySQL, tcp(localhost:3306)/arena?tls=true",
+		"root@unix(/run/mysqld.sock)/arena":             "MySQL, unix(/run/mysqld.sock)/arena",
+		"tcp(localhost:3306)/":                          "MySQL, tcp(localhost:3306)/",
+		"root:secret@tcp(localhost":                     "MySQL, by a dsn that names no schema",
+	} {
+		c := &node.Config{Persist: node.PersistConfig{Store: node.StoreMySQL, DSN: dsn}}
+		if got := storeOf(c); got != want {
+			t.Errorf("%s: %s", dsn, got)
+		}
 	}
 }
