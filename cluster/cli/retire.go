@@ -81,19 +81,20 @@ func awaitDrained(ctx context.Context, r node.Running, timeout time.Duration, te
 const newcomersWithin = time.Second
 
 // mayDrain returns an error if a node owns shards and is the only one that could, also when it has heard the latest.
-func mayDrain(ctx context.Context, r node.Running) error {
+// Those that leave do not count: who drains already, and others that are about to.
+func mayDrain(ctx context.Context, r node.Running, others []string) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	for until := time.Now().Add(newcomersWithin); ; {
-		err := isAlone(ctx, r)
+		err := isAlone(ctx, r, others)
 		if !errors.Is(err, errAlone) || time.Now().After(until) || sleep(ctx, drainEvery) != nil {
 			return err
 		}
 	}
 }
 
-// isAlone returns an error if a node owns shards and sees no other that could.
-func isAlone(ctx context.Context, r node.Running) error {
+// isAlone returns an error if a node owns shards and sees no other that could, and stays.
+func isAlone(ctx context.Context, r node.Running, leaving []string) error {
 	members, err := r.Members(ctx)
 	if err != nil {
 		return err
@@ -107,10 +108,11 @@ func isAlone(ctx context.Context, r node.Running) error {
 			continue
 		}
 		if !slices.ContainsFunc(members, func(m node.Membership) bool {
-			return m.Incarnation != r.Incarnation && slices.Contains(m.Roles, role)
+			stays := !m.Draining && !slices.Contains(leaving, m.Name)
+			return m.Incarnation != r.Incarnation && slices.Contains(m.Roles, role) && stays
 		}) {
-			return fmt.Errorf("cli: %s is the only node with the role %s: %w; stop it, or start another first", r.Name,
-				role, errAlone)
+			return fmt.Errorf("cli: %s is the only node with the role %s that stays: %w; "+
+				"stop it, or start another first", r.Name, role, errAlone)
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ func (t *tool) lower(c *node.Config, verb, name string, asJSON bool) error {
 		return view.result(nil, done)
 	}
 	if verb == verbDrain {
-		if err := mayDrain(ctx, r); err != nil {
+		if err := mayDrain(ctx, r, nil); err != nil {
 			return view.result(err, "")
 		}
 	}

@@ -164,6 +164,27 @@ func TestADrainThatCannotBeIsRefusedOrGivenUp(t *testing.T) {
 	}
 }
 
+func TestOfNodesThatAreDrainedAtOnceTheLastOfItsRoleStays(t *testing.T) {
+	t.Parallel()
+	p := prepare(t)
+	p.misbehave("game-1", "stuck") // so that its drain takes a while
+	up := p.begin("up")
+	up.prints("ready in")
+	first, stays := p.begin("drain", "game-1"), p.pid("game-2")
+	first.prints("drains, 2 shards left")
+	text, code := p.run("drain", "game-2")
+	if code != exitFailed || !strings.Contains(text, "game-2 is the only node with the role game that stays") {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	first.ends()
+	if p.pid("game-1") != 0 || p.pid("game-2") != stays {
+		t.Errorf("these run: %v", p.pids())
+	}
+	if code := up.ends(os.Interrupt); code != exitOK {
+		t.Errorf("exit code %d:\n%s", code, up.text())
+	}
+}
+
 func TestWithoutAnUpTheNodesAreAskedThemselves(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)

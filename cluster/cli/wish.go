@@ -200,6 +200,7 @@ func (s *Supervisor) lower(beside, rush context.Context, w *wish, all []*child) 
 		return
 	}
 	w.busy = true
+	leaving := s.leaving()
 	drain, timeout := w.verb != verbStop, s.plan.Config.Cluster.DrainTimeout
 	tell := func(e Event) {
 		w.hear(e)
@@ -213,7 +214,7 @@ func (s *Supervisor) lower(beside, rush context.Context, w *wish, all []*child) 
 		defer s.beside.Done()
 		var err error
 		if w.verb == verbDrain {
-			err = mayDrain(beside, alive[0])
+			err = mayDrain(beside, alive[0], leaving)
 		}
 		isRefused := err != nil
 		if !isRefused {
@@ -224,6 +225,16 @@ func (s *Supervisor) lower(beside, rush context.Context, w *wish, all []*child) 
 		case <-beside.Done():
 		}
 	}()
+}
+
+// leaving names the nodes that are to be down: they take nobody's shards over.
+func (s *Supervisor) leaving() (names []string) {
+	for _, c := range s.children {
+		if c.held || c.leaving {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // forget ends what a supervisor knows of a node.

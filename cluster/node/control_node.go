@@ -92,7 +92,7 @@ func (c controlled) Members() []Membership {
 	all := make([]Membership, len(view.Members))
 	for i, m := range view.Members {
 		all[i] = Membership{Name: m.Name, Incarnation: m.Incarnation, Roles: m.Roles,
-			Shards: shardsOf(view, m.Incarnation)}
+			Shards: shardsOf(view, m.Incarnation), Draining: m.Draining}
 	}
 	return all
 }

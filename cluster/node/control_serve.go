@@ -54,6 +54,7 @@ type Membership struct {
 	Incarnation uint64   `json:"incarnation,string"`
 	Roles       []string `json:"roles"`
 	Shards      int      `json:"shards"` // of all its roles
+	Draining    bool     `json:"draining,omitempty"`
 }
 
 // Drained is how far a node has come that hands its shards over.
