@@ -106,7 +106,7 @@ Exit codes: 0 so many are ready, and no more run; 1 they are not, or no up runs;
 wrong, also if so many copies would not fit (their ports).`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return t.scale(*config, args[0], json)
+			return t.refused(t.scale(*config, args[0], json), json)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, asEvents)
@@ -126,7 +126,7 @@ Exit codes: 0 it had no shard left and ended in order, or did not run; 1 otherwi
 then nothing was done; 2 the command or the configuration is wrong.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return t.drain(*config, args[0], json)
+			return t.refused(t.drain(*config, args[0], json), json)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, asEvents)
@@ -145,7 +145,7 @@ Exit codes: 0 nothing of it runs any more; 1 something had to be killed, or stil
 configuration is wrong.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return t.stop(*config, strings.Join(args, ""), json)
+			return t.refused(t.stop(*config, strings.Join(args, ""), json), json)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, asEvents)
@@ -162,7 +162,7 @@ func (t *tool) startCommand(config *string) *cobra.Command {
 Exit codes: 0 it is ready; 1 it is not, or no up runs; 2 the command or the configuration is wrong.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return t.start(*config, args[0], json)
+			return t.refused(t.start(*config, args[0], json), json)
 		},
 	}
 	c.Flags().BoolVar(&json, "json", false, asEvents)

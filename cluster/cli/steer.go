@@ -31,6 +31,14 @@ func (l lines) result(err error, done string) error {
 	return err
 }
 
+// refused ends a verb that never began, since the command or the configuration is wrong: its last event says so too.
+func (t *tool) refused(err error, asJSON bool) error {
+	if asJSON && exitCode(err) == exitUsage {
+		return lines{t.out, true}.result(err, "")
+	}
+	return err
+}
+
 // lower drains or stops one node, and keeps it down.
 func (t *tool) lower(c *node.Config, verb, name string, asJSON bool) error {
 	r, runs := living(c.RunDir(), name)

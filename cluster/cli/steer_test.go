@@ -222,6 +222,17 @@ func TestWithoutAnUpTheNodesAreAskedThemselves(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoSuchNodeOrNumberIsToldInJSONToo(t *testing.T) {
+	t.Parallel()
+	p := prepare(t)
+	for _, args := range [][]string{{"scale", "game=0"}, {"drain", "eve"}, {"stop", "eve"}, {"start", "eve"}} {
+		text, code := p.run(append(args, "--json")...)
+		if said := events(t, text); code != exitUsage || len(said) != 1 || said[0].What != "failed" {
+			t.Errorf("%v: exit code %d: %s", args, code, text)
+		}
+	}
+}
+
 func TestAStopOfEverythingIsToldInJSON(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)
