@@ -75,7 +75,7 @@ func (n *tenancy) chunk(c *chunk, from uint64) {
 		s.state = append(s.state, c.bytes...)
 		s.size += len(c.bytes)
 		n.staged += len(c.bytes)
-		whole = uint64(s.size) == s.total
+		whole = uint64(s.size) == s.total && len(c.bytes) > 0 // and has just become so
 	}
 	n.mu.Unlock()
 	if refusal != "" {

@@ -26,17 +26,32 @@ const (
 	mysqlLockFor = "30" // seconds that work on a table waits for those who use it, who then wait for it
 )
 
+// CheckDSN says whether OpenMySQL could read the name of a database. Its error shows nothing of it: in
+// most there is a password.
+func CheckDSN(dsn string) error {
+	_, err := readDSN(dsn)
+	return err
+}
+
+func readDSN(dsn string) (*mysql.Config, error) {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, errors.New("persist: the driver cannot read the store's dsn")
+	}
+	if c.DBName == "" {
+		return nil, errors.New("persist: the store's dsn names no database")
+	}
+	return c, nil
+}
+
 // OpenMySQL opens a MySQL or MariaDB database, named as go-sql-driver names it:
 // user:password@tcp(10.0.0.7:3306)/arena. Settings that writing right depends on are made here,
 // whatever the name says of them. It was tested against MariaDB 10.11; statements keep to what
 // MySQL 8 takes as well. The server need not be up yet: it is looked at by Migrate.
 func OpenMySQL(dsn string) (Database, error) {
-	c, err := mysql.ParseDSN(dsn)
+	c, err := readDSN(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("persist: dsn of the store: %w", err)
-	}
-	if c.DBName == "" {
-		return nil, errors.New("persist: dsn of the store: it names no database")
+		return nil, err
 	}
 	c.ClientFoundRows = false // affected rows must be those that changed
 	c.InterpolateParams = false

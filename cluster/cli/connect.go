@@ -55,8 +55,13 @@ was answered with yes, 2 the command or a line of a script is wrong.`,
 // door is the address to connect to, and how: the one that was given, or a gate's that runs here.
 func (t *tool) door(config string, given []string) (string, client.Way, error) {
 	if len(given) > 0 {
-		if !strings.Contains(given[0], "://") {
+		how, where, said := strings.Cut(given[0], "://")
+		switch {
+		case !said:
 			err := fmt.Errorf("%[1]s does not say how; write ws://%[1]s or tcp://%[1]s", given[0])
+			return "", client.Way{}, misuse{err}
+		case !slices.Contains([]string{"ws", "wss", "tcp", "tls"}, how):
+			err := fmt.Errorf("nobody is reached by %s://; write ws://%[2]s, wss://, tcp:// or tls://", how, where)
 			return "", client.Way{}, misuse{err}
 		}
 		return given[0], client.Way{}, nil

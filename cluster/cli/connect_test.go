@@ -33,6 +33,7 @@ func TestConnectTalksToTheGateThatRunsHere(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                        "no gate runs here; up starts one",
 		"127.0.0.1:9401":          "write ws://127.0.0.1:9401 or tcp://127.0.0.1:9401",
+		"http://127.0.0.1:9401":   "nobody is reached by http://; write ws://127.0.0.1:9401",
 		"tcp://h:1 --codec morse": `no codec "morse"`,
 	} {
 		text, code := p.feed("", append([]string{"connect"}, strings.Fields(args)...)...)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fireflyrt/firefly/actors/wire"
+	"github.com/fireflyrt/firefly/persist"
 )
 
 // expand makes the nodes: copies, ports, and the registry that embedded etcd implies.
@@ -315,6 +316,9 @@ func (r *reading) checkStore() {
 	switch {
 	case p.Store == StoreMySQL && p.DSN == "":
 		r.reportSecret(at)
+	case p.Store == StoreMySQL && persist.CheckDSN(p.DSN) != nil:
+		r.wrong(r.value("persist.dsn"), "%v", persist.CheckDSN(p.DSN)).
+			advise("it is like user:password@tcp(127.0.0.1:3306)/game")
 	case p.Store == StoreEmbedded && len(hosts) > 1:
 		r.wrong(at, "store is embedded, but persist nodes are on several hosts (%s)",
 			strings.Join(hosts, ", ")).
