@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -364,11 +365,15 @@ func TestAConnectionThatComesBeforeListenWaitsForIt(t *testing.T) {
 		_, err := stream.Recv()
 		heard <- err
 	}()
-	select {
-	case err := <-heard:
-		t.Fatalf("before Listen it heard: %v", err)
-	case <-time.After(200 * time.Millisecond):
-	}
+	until(t, "it waits", func() bool {
+		select {
+		case err := <-heard:
+			t.Fatalf("before Listen it heard: %v", err)
+		default:
+		}
+		all := make([]byte, 4<<20)
+		return strings.Contains(string(all[:runtime.Stack(all, true)]), "(*Link).awaitListen")
+	})
 	if _, err := l.Listen(dull{}); err != nil {
 		t.Fatal(err)
 	}
