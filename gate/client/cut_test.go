@@ -47,9 +47,12 @@ func (s *scissors) accept() {
 			return
 		}
 		g, err := net.Dial("tcp", s.target)
-		if err != nil || !s.enter(c, g) {
+		if err != nil {
 			c.Close()
 			continue
+		}
+		if !s.enter(c, g) {
+			return
 		}
 		up, down := s.after(n)
 		s.carries.Go(func() { s.carry(g, c, up) })
@@ -57,11 +60,17 @@ func (s *scissors) accept() {
 	}
 }
 
+// enter notes two ends that stop is to close; once it has come they are closed here.
 func (s *scissors) enter(c, g net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		c.Close()
+		g.Close()
+		return false
+	}
 	s.open[c], s.open[g] = true, true
-	return !s.over
+	return true
 }
 
 // carry carries n bytes, and cuts both directions then.
