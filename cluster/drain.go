@@ -42,7 +42,7 @@ func (c *Cluster) drainOn(until time.Time, done func(error)) {
 	}
 	c.o.Registry.Drain(func(err error) {
 		if err != nil {
-			c.o.Log.Warn("this node could not be marked as draining", "node", c.self.Name, "error", err)
+			c.o.Log.Warn("this node could not be marked as draining", "error", err)
 		}
 		again()
 	})

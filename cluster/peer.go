@@ -268,7 +268,7 @@ func (p *peer) owe() {
 func (p *peer) listen(now time.Time) time.Duration {
 	quiet := time.Duration(p.c.elapsed(now) - p.heard.Load())
 	if quiet >= silence && !p.down.Swap(true) && p.gone.IsZero() {
-		p.c.o.Log.Warn("peer is silent", "node", p.member.Name, "for", quiet)
+		p.c.o.Log.Warn("peer is silent", "peer", p.member.Name, "for", quiet)
 	}
 	return quiet
 }

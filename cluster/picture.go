@@ -95,7 +95,7 @@ func (c *Cluster) condemn() {
 	c.until.Store(0)
 	if !c.condemned {
 		c.condemned = true
-		c.o.Log.Error("this process was declared dead and must end", "node", c.self.Name)
+		c.o.Log.Error("this process was declared dead and must end")
 		if c.o.Condemned != nil {
 			c.o.Condemned()
 		}
@@ -112,7 +112,7 @@ func (c *Cluster) tick() {
 	now := c.o.Clock.Now()
 	if !c.lapsed && c.elapsed(now) >= c.until.Load() {
 		c.lapsed, c.lapsedAt = true, now
-		c.o.Log.Warn("the lease may be over: actors pause", "node", c.self.Name)
+		c.o.Log.Warn("the lease may be over: actors pause")
 	}
 	current, gone := c.picture.Load(), false
 	for _, incarnation := range slices.Sorted(maps.Keys(current.known)) {

@@ -20,7 +20,7 @@ func (c *Cluster) Forgotten() {
 	c.condemned, c.lapsed = true, true
 	c.forgotten.Store(true)
 	c.until.Store(0)
-	c.o.Log.Warn("the registry has forgotten this cluster: it forms anew", "node", c.self.Name)
+	c.o.Log.Warn("the registry has forgotten this cluster: it forms anew")
 	switch {
 	case c.o.Reborn != nil:
 		c.o.Reborn()

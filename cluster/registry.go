@@ -128,7 +128,7 @@ func (y *EtcdRegistry) take(seen, revision int64, all []*mvccpb.KeyValue) error 
 		}
 	}
 	if revision < seen {
-		y.o.Log.Warn("the registry has forgotten", "node", y.member.Name, "revision", revision, "seen", seen)
+		y.o.Log.Warn("the registry has forgotten", "revision", revision, "seen", seen)
 		return y.forgotten()
 	}
 	if revision < y.state.revision {
@@ -140,7 +140,7 @@ func (y *EtcdRegistry) take(seen, revision int64, all []*mvccpb.KeyValue) error 
 // show brings a state that is not older than the last. The caller holds mu.
 func (y *EtcdRegistry) show(next etcdState) error {
 	if role, other := y.state.reborn(next); other {
-		y.o.Log.Warn("the registry has another generation", "node", y.member.Name, "role", role)
+		y.o.Log.Warn("the registry has another generation", "role", role)
 		return y.forgotten()
 	}
 	y.state = next

@@ -123,7 +123,7 @@ func (y *EtcdRegistry) keep() {
 			y.renewed(sent)
 			y.elect()
 		case y.ctx.Err() == nil:
-			y.o.Log.Warn("the lease was not renewed", "node", y.member.Name, "error", err)
+			y.o.Log.Warn("the lease was not renewed", "error", err)
 			wait = registryPause
 		}
 	}

@@ -43,6 +43,7 @@ func etcdHere(t *testing.T) (RegistryOptions, EtcdOptions, *Etcd) {
 // registered starts a node whose registry is etcd and whose link is in memory.
 func registered(t *testing.T, o RegistryOptions, w *Network, name, role string) *node {
 	t.Helper()
+	o.Log = o.Log.With("node", name)
 	registry, err := NewEtcdRegistry(o)
 	if err != nil {
 		t.Fatal(err)

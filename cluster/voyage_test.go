@@ -72,7 +72,7 @@ func (w *voyage) join(name string, roles ...string) *crew {
 		Registry: &slowRegistry{Registry: w.registry.Node(), faults: &w.faults, lag: w.upTo(2 * w.lag)},
 		Carrier:  &shakyCarrier{faults: &w.faults, address: fmt.Sprint(name, "#", w.lives)},
 		Clock:    w.time, Scheduler: w.time, Draw: func() uint64 { return 7 },
-		Log: slog.New(slog.NewTextHandler(logTo(), nil)).With("at", name),
+		Log: slog.New(slog.NewTextHandler(logTo(), nil)).With("node", name),
 	})
 	if err == nil {
 		h.n.OnOwners(h.release)

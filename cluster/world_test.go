@@ -240,7 +240,8 @@ func (w *town) join(name string, roles ...string) *node {
 		Shards:   16,
 		Expected: map[string]int{"game": 2},
 		Registry: w.registry.Node(), Carrier: w.network.Node(name),
-		Clock: w, Scheduler: w, Log: slog.New(slog.NewTextHandler(logTo(), nil)), Draw: func() uint64 { return 7 },
+		Clock: w, Scheduler: w, Log: slog.New(slog.NewTextHandler(logTo(), nil)).With("node", name),
+		Draw:     func() uint64 { return 7 },
 		Outbound: 64 << 10, Questions: 50, Parking: 50,
 	})
 	if err != nil {
