@@ -21,6 +21,9 @@ import (
 // which they go on.
 const stopsWithin = 15 * time.Second
 
+// settleWithin is how long what was frozen amidst a message may take to log it.
+const settleWithin = 10 * time.Second
+
 // enoughShards is how many others must have taken over before a zombie wakes up.
 const enoughShards = 20
 
@@ -75,19 +78,22 @@ func (w *crowd) frozen(name string, kinds ...string) {
 
 	thawed := time.Now()
 	w.Signal(z, syscall.SIGCONT)
-	first := w.look(z)
+	first, ended := w.look(z), w.overslept(z, thawed)
 	late := w.stopped(z, kinds, first)
-	noticed, stopped := w.ended(z, thawed)
+	noticed, gone := w.ended(z, thawed)
 	w.goesOn("after "+name+" has gone on", thawed)
 	w.busily(answersPerKill)
 	w.t.Logf("%s was frozen for %v; everybody went on without it within %v; when it went on, it knew after %v and had "+
-		"stopped after %v", name, short(thawed.Sub(at)), short(took), short(noticed), short(stopped))
-	if stopped-noticed > stopsWithin {
-		w.t.Errorf("%s has known for %v that others own what it owned before it stopped", name, stopped-noticed)
+		"stopped after %v", name, short(thawed.Sub(at)), short(took), short(noticed), short(gone))
+	if gone-noticed > stopsWithin {
+		w.t.Errorf("%s has known for %v that others own what it owned before it stopped", name, gone-noticed)
 	}
-	if late > 0 {
-		w.t.Errorf("%s has handled %d messages after it went on", name, late)
-	}
+	clustertest.Await(w.t, settleWithin, name+" to have handled only what it was frozen amidst", func() error {
+		if amidst := w.overslept(z, thawed) - ended; late > uint64(amidst) {
+			return fmt.Errorf("it has handled %d messages after it went on, and was handling %d of them before", late, amidst)
+		}
+		return nil
+	})
 	w.nothingStale(before, fences)
 }
 
@@ -131,6 +137,26 @@ func (w *crowd) stopped(z node.Running, kinds []string, since admin.Report) (lat
 	})
 	return late
 }
+
+// overslept is how many handlers a node has logged as slow since it was thawed that it had begun before: the freeze came
+// in their midst.
+func (w *crowd) overslept(z node.Running, thawed time.Time) (n int) {
+	w.t.Helper()
+	for _, line := range slowLine.FindAllStringSubmatch(w.Log(z.Name), -1) {
+		at, err := time.Parse(time.RFC3339, line[1])
+		took, err2 := time.ParseDuration(line[2])
+		if err != nil || err2 != nil {
+			w.t.Fatalf("%s has logged %q: %v %v", z.Name, line[0], err, err2)
+		}
+		if at.After(thawed) && at.Add(-took).Before(thawed) {
+			n++
+		}
+	}
+	return n
+}
+
+// slowLine is logged for each message whose handler has taken longer than actors.slow.
+var slowLine = regexp.MustCompile(`time=(\S+) .*msg="slow handler" .* took=(\S+)`)
 
 // ended is how long after it went on a node first logged that it owns something no more, and when it did last.
 func (w *crowd) ended(z node.Running, thawed time.Time) (first, last time.Duration) {
