@@ -235,11 +235,12 @@ func (c *Cluster) Shards() int { return c.o.Shards }
 
 // Tenure says how this node stands to a shard of a role, as actors.Router says.
 func (c *Cluster) Tenure(role string, shard int) (epoch uint64, hold actors.Hold) {
+	until := c.until.Load() // first: a lease that came later says nothing of an owner who was before
 	owner := c.picture.Load().view.Owner(role, shard)
 	switch {
 	case owner.Incarnation != c.self.Incarnation:
 		return owner.Epoch, actors.Lost
-	case c.elapsed(c.o.Clock.Now()) >= c.until.Load():
+	case c.elapsed(c.o.Clock.Now()) >= until:
 		return owner.Epoch, actors.Paused
 	}
 	return owner.Epoch, actors.Held
