@@ -37,13 +37,13 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 // linked starts a node on real connections; its record stands in a registry in memory. With via, others reach it by
-// that address.
+// that address. One game node is a role: none waits a lease for others.
 func linked(t *testing.T, registry *Memory, name, role, via string, change func(*Options)) *node {
 	t.Helper()
 	o := Options{
 		Self:   Member{Name: name, Incarnation: NewIncarnation(), Roles: []string{role}, Link: via},
-		Shards: 16, Registry: registry.Node(), Carrier: lend(t), Clock: real{}, Scheduler: real{},
-		Log: slog.New(slog.NewTextHandler(logTo(), nil)), Draw: NewIncarnation,
+		Shards: 16, Expected: map[string]int{"game": 1}, Registry: registry.Node(), Carrier: lend(t),
+		Clock: real{}, Scheduler: real{}, Log: slog.New(slog.NewTextHandler(logTo(), nil)), Draw: NewIncarnation,
 	}
 	if change != nil {
 		change(&o)

@@ -88,40 +88,6 @@ func TestWithoutACertificateADeadNodeIsWaitedForOneLease(t *testing.T) {
 	}
 }
 
-// A sleeper is a clock whose next reading is held up.
-type sleeper struct {
-	actors.Clock
-	sleep func()
-}
-
-func (s *sleeper) Now() time.Time {
-	if f := s.sleep; f != nil {
-		s.sleep = nil
-		f()
-	}
-	return s.Clock.Now()
-}
-
-// Whoever looks whether a shard is the node's own, and is frozen in that until the node has lost it and has a lease
-// again, does not take the new lease for one of the old owner.
-func TestALookAtATenureThatOutlastsItDoesNotHold(t *testing.T) {
-	w, _, one, _ := trio(t, 7)
-	shard := shardOf(one, "game-1")
-	epoch, _ := one.Tenure("game", shard)
-	one.o.Clock = &sleeper{one.o.Clock, func() {
-		w.registry.Cut(one.Self().Incarnation, true)
-		w.advance(2 * DefaultLease)
-		w.registry.Cut(one.Self().Incarnation, false)
-		w.advance(3 * time.Second)
-	}}
-	if is, hold := one.Tenure("game", shard); hold == actors.Held {
-		t.Errorf("the shard is held at %d, from before the freeze at %d", is, epoch)
-	}
-	if is, hold := one.Tenure("game", shard); is == epoch || hold == actors.Paused {
-		t.Errorf("afterwards it stands at %d %v, as before the freeze: nothing was tested", is, hold)
-	}
-}
-
 func TestARegistryThatIsAwayForLongMovesNothing(t *testing.T) {
 	w, gate, one, two := trio(t, 5)
 	before := shares(gate.View(), "game")

@@ -90,7 +90,8 @@ func (w *crowd) frozen(name string, kinds ...string) {
 	}
 	clustertest.Await(w.t, settleWithin, name+" to have handled only what it was frozen amidst", func() error {
 		if amidst := w.overslept(z, thawed) - ended; late > uint64(amidst) {
-			return fmt.Errorf("it has handled %d messages after it went on, and was handling %d of them before", late, amidst)
+			return fmt.Errorf("it has handled %d messages since it went on, %d of which it had begun before", late,
+				amidst)
 		}
 		return nil
 	})
@@ -138,8 +139,8 @@ func (w *crowd) stopped(z node.Running, kinds []string, since admin.Report) (lat
 	return late
 }
 
-// overslept is how many handlers a node has logged as slow since it was thawed that it had begun before: the freeze came
-// in their midst.
+// overslept is how many handlers a node has logged as slow since it was thawed that it had begun before: the freeze
+// came in their midst.
 func (w *crowd) overslept(z node.Running, thawed time.Time) (n int) {
 	w.t.Helper()
 	for _, line := range slowLine.FindAllStringSubmatch(w.Log(z.Name), -1) {
