@@ -73,6 +73,7 @@ func (w *world) put(shelf Ref, m *put) error {
 }
 
 func TestATurnThatIsTooBigForTheStoreIsUndoneAndTheRestIsStored(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"", "commit", "keep", "send"} {
 		t.Run(how, func(t *testing.T) {
 			w, home := shelves(t, false)
@@ -97,6 +98,7 @@ func TestATurnThatIsTooBigForTheStoreIsUndoneAndTheRestIsStored(t *testing.T) {
 }
 
 func TestAllThatIsAcceptedWhileTheStoreIsAwayFitsIntoOneChange(t *testing.T) {
+	t.Parallel()
 	for bytes, least := range map[int]int{1 << 20: 7, 1 << 16: 119} {
 		t.Run(fmt.Sprint(bytes), func(t *testing.T) {
 			w, home := shelves(t, false)
@@ -139,6 +141,7 @@ func TestAllThatIsAcceptedWhileTheStoreIsAwayFitsIntoOneChange(t *testing.T) {
 }
 
 func TestWhatIsUnderWayCountsForItMayComeBack(t *testing.T) {
+	t.Parallel()
 	w, home := shelves(t, true)
 	w.store.silent = true
 	if err := w.put(home, &put{Count: 5, Bytes: 1 << 20}); err != nil {
@@ -242,6 +245,7 @@ func TestAnEstimateIsNeverTooLow(t *testing.T) {
 // A turn that shrinks what waits, and is undone, must leave the estimate at what waits again: else the next turn is
 // accepted, and the change of all is one that no store takes.
 func TestAnUndoneTurnLeavesTheEstimateAtWhatWaits(t *testing.T) {
+	t.Parallel()
 	w, home := shelves(t, false)
 	most := 0
 	w.store.seen = func(c Change) { most = max(most, c.Size(home.ID)) }
