@@ -131,6 +131,17 @@ func over(t *testing.T, schemes []gate.Scheme, change func(*gate.Options),
 	}
 }
 
+// inTurn is onAll for what bears nothing beside it.
+func inTurn(t *testing.T, test func(t *testing.T, h *house, at string)) {
+	t.Helper()
+	for _, scheme := range transports {
+		t.Run(string(scheme), func(t *testing.T) {
+			h := newHouse(t, nil)
+			test(t, h, h.at(scheme))
+		})
+	}
+}
+
 // streams reports whether an address takes frames as they are, without WebSocket.
 func streams(at string) bool { return strings.HasPrefix(at, "tcp:") || strings.HasPrefix(at, "tls:") }
 

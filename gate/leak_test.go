@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -8,7 +9,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// gnet's pool of goroutines starts with the program and never ends; everything else must.
+// TestMain lets four tests run at once, which wait for clients and timers most of the time. gnet's pool of goroutines
+// starts with the program and never ends; everything else must.
 func TestMain(m *testing.M) {
 	if of := os.Getenv(keepOf); of != "" {
 		if err := runKeep(of); err != nil {
@@ -16,6 +18,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/fireflyrt/firefly/gate"
 )
 
-// The client never reads. It costs a bounded amount of memory, itself, and nobody else.
+// The client never reads. It costs a bounded amount of memory, itself, and nobody else. No other test runs beside this
+// one: they have one heap.
 func TestAClientThatDoesNotReadCostsOnlyItself(t *testing.T) {
-	t.Parallel()
-	onAll(t, nil, func(t *testing.T, h *house, at string) {
+	inTurn(t, func(t *testing.T, h *house, at string) {
 		stuck := h.pipe(at)
 		socket := stuck.Conn()
 		if secured, ok := socket.(*tls.Conn); ok {
