@@ -40,21 +40,19 @@ type Control struct {
 	running Running
 }
 
-// OpenControl serves n under r.Name in the directory dir (Config.RunDir) and then writes the run
-// file, so that who reads the file can connect. It fills in what r does not say of the process
-// itself. The error is ErrRuns if a process of this name lives; an earlier run file is replaced: see Earlier.
+// OpenControl serves n under r.Name in the directory dir (Config.RunDir) and then writes the run file, so that who
+// reads the file can connect. It fills in what r does not say of the process itself. The error is ErrRuns if a process
+// of this name lives, and still does after 2 s: one that was killed may take a moment to end. An earlier run file is
+// replaced: see Earlier.
 func OpenControl(dir string, r Running, n Controlled) (*Control, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("node: making the run directory: %w", err)
 	}
-	name, err := lockName(dir, r.Name)
+	name, before, err := claim(dir, r.Name)
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{file: filepath.Join(dir, r.Name+".json"), name: name, served: make(chan struct{})}
-	if c.earlier, err = earlier(dir, r.Name); err != nil {
-		return nil, errors.Join(err, c.release())
-	}
+	c := &Control{file: filepath.Join(dir, r.Name+".json"), name: name, earlier: before, served: make(chan struct{})}
 	r.Socket = socketFile(dir, r.Name)
 	if len(r.Socket) > maxSocketPath {
 		if c.temp, err = os.MkdirTemp("", shortDir); err != nil {

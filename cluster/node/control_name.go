@@ -6,15 +6,36 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // ErrRuns means that a process of this node lives on this machine: end it first, with the verb stop.
 var ErrRuns = errors.New("node: it runs already")
 
-// A nameLock keeps a second process of a node from starting on this machine. The kernel gives it back when the process
-// ends, before anybody can see that it has. The empty file stays: removing it would let two processes hold locks of the
-// same name.
+// dying is how long a process that was killed may take to end: it keeps its name until the kernel has taken its memory.
+const dying = 2 * time.Second
+
+// A nameLock keeps a second process of a node from starting on this machine. The kernel gives it back while the process
+// ends. The empty file stays: removing it would let two processes hold locks of the same name.
 type nameLock struct{ file *os.File }
+
+// claim takes a name, from a process that is dying as soon as it is dead, and says what process left a run file of that
+// name. The error is ErrRuns if one of this name goes on living.
+func claim(dir, name string) (*nameLock, Running, error) {
+	for deadline := time.Now().Add(dying); ; time.Sleep(10 * time.Millisecond) {
+		l, err := lockName(dir, name)
+		if err == nil {
+			var before Running
+			if before, err = earlier(dir, name); err == nil {
+				return l, before, nil
+			}
+			err = errors.Join(err, l.release())
+		}
+		if !errors.Is(err, ErrRuns) || time.Now().After(deadline) {
+			return nil, Running{}, err
+		}
+	}
+}
 
 // lockName takes the lock of a name, in a directory beside that of the run files.
 func lockName(dir, name string) (*nameLock, error) {
@@ -28,7 +49,7 @@ func lockName(dir, name string) (*nameLock, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fmt.Errorf("%w: %s, somebody holds %s", ErrRuns, name, path)
+		return nil, errors.Join(fmt.Errorf("%w: %s, somebody holds %s", ErrRuns, name, path), f.Close())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("node: taking the lock of %s: %w", name, errors.Join(err, f.Close()))

@@ -102,6 +102,31 @@ func TestANodeIsFoundAskedAndStoppedByItsRunFile(t *testing.T) {
 	}
 }
 
+// A killed process holds the lock until it has ended, and its successor is often started before.
+func TestWhoFollowsADyingProcessWaitsForItsEnd(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	dead, err := lockName(dir, "game-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	time.AfterFunc(dying/10, func() { ended <- dead.release() })
+	next, err := OpenControl(dir, Running{Name: "game-1"}, &tame{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	default:
+		t.Error("it did not wait")
+	}
+}
+
 func TestASecondProcessOfANodeIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
