@@ -64,7 +64,7 @@ type watcher struct {
 
 func (w *watcher) Write(ctx context.Context, b persist.Batch) ([]persist.Outcome, error) {
 	if rand.IntN(8) == 0 {
-		time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond) // a slow store
 	}
 	outcomes, err := w.Database.Write(ctx, b)
 	for i, o := range outcomes {

@@ -84,7 +84,7 @@ func (k *caller) play(stop context.Context) {
 					k.good.Add(1)
 					k.last[i].Store(&exchange{began, time.Now()})
 				}
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(50 * time.Millisecond) // a player's pace
 			}
 		})
 	}

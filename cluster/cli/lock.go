@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/fireflyrt/firefly/cluster/node"
 )
 
 // A lock lets one `up` at a time run a cluster; the kernel releases it when the process ends,
@@ -27,7 +29,7 @@ func (h holding) String() string { return fmt.Sprintf("%d\n%s\n%s\n", h.pid, h.s
 // errLocked means that another `up` runs this cluster.
 var errLocked = errors.New("another `up` runs this cluster; stop it with the verb stop")
 
-// takeLock takes the lock of a cluster's files.
+// takeLock takes the lock of a cluster's files. The error is errLocked if another `up` lives, and still does after 2 s.
 func takeLock(data string) (*lock, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, fmt.Errorf("cli: making %s: %w", data, err)
@@ -36,7 +38,9 @@ func takeLock(data string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cli: opening the lock: %w", err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = node.AfterDeath(syscall.EWOULDBLOCK, func() error {
+		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	})
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		h, _ := holder(data)
 		f.Close()

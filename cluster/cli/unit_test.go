@@ -69,7 +69,7 @@ func (p *place) enable(name string) *unit {
 			hopeless := strings.Fields(u.file["RestartPreventExitStatus"])
 			final := code == 0 || slices.Contains(hopeless, strconv.Itoa(code))
 			if !final {
-				time.Sleep(pause)
+				time.Sleep(pause) // as systemd does
 			}
 			if u.isStopped() || final {
 				u.ended <- code

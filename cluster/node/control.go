@@ -48,11 +48,14 @@ func OpenControl(dir string, r Running, n Controlled) (*Control, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("node: making the run directory: %w", err)
 	}
-	name, before, err := claim(dir, r.Name)
+	c := &Control{file: filepath.Join(dir, r.Name+".json"), served: make(chan struct{})}
+	err := AfterDeath(ErrRuns, func() (err error) {
+		c.name, c.earlier, err = claim(dir, r.Name)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{file: filepath.Join(dir, r.Name+".json"), name: name, earlier: before, served: make(chan struct{})}
 	r.Socket = socketFile(dir, r.Name)
 	if len(r.Socket) > maxSocketPath {
 		if c.temp, err = os.MkdirTemp("", shortDir); err != nil {

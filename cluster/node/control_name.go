@@ -12,29 +12,32 @@ import (
 // ErrRuns means that a process of this node lives on this machine: end it first, with the verb stop.
 var ErrRuns = errors.New("node: it runs already")
 
-// dying is how long a process that was killed may take to end: it keeps its name until the kernel has taken its memory.
+// dying is how long a process that was killed may take to end: it keeps its locks until the kernel has put it away.
 const dying = 2 * time.Second
+
+// AfterDeath tries to take what only one process has, and tries again for 2 s while the error is taken, which says that
+// another process has it: that one may be dying. It returns the last error.
+func AfterDeath(taken error, try func() error) error {
+	for deadline := time.Now().Add(dying); ; time.Sleep(10 * time.Millisecond) {
+		if err := try(); !errors.Is(err, taken) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
 
 // A nameLock keeps a second process of a node from starting on this machine. The kernel gives it back while the process
 // ends. The empty file stays: removing it would let two processes hold locks of the same name.
 type nameLock struct{ file *os.File }
 
-// claim takes a name, from a process that is dying as soon as it is dead, and says what process left a run file of that
-// name. The error is ErrRuns if one of this name goes on living.
-func claim(dir, name string) (*nameLock, Running, error) {
-	for deadline := time.Now().Add(dying); ; time.Sleep(10 * time.Millisecond) {
-		l, err := lockName(dir, name)
-		if err == nil {
-			var before Running
-			if before, err = earlier(dir, name); err == nil {
-				return l, before, nil
-			}
-			err = errors.Join(err, l.release())
-		}
-		if !errors.Is(err, ErrRuns) || time.Now().After(deadline) {
-			return nil, Running{}, err
-		}
+// claim takes a name, and says what process left a run file of that name.
+func claim(dir, name string) (l *nameLock, before Running, err error) {
+	if l, err = lockName(dir, name); err != nil {
+		return nil, Running{}, err
 	}
+	if before, err = earlier(dir, name); err != nil {
+		return nil, Running{}, errors.Join(err, l.release())
+	}
+	return l, before, nil
 }
 
 // lockName takes the lock of a name, in a directory beside that of the run files.

@@ -117,13 +117,8 @@ func TestWhoFollowsADyingProcessWaitsForItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-	default:
-		t.Error("it did not wait")
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -112,7 +112,7 @@ func (d *divided) divide(ways string) {
 		from, to, _ := strings.Cut(way, ">")
 		d.cut(from, to)
 	}
-	time.Sleep(time.Duration(number(d.t, "FIREFLY_CUT", 3)) * time.Second)
+	time.Sleep(time.Duration(number(d.t, "FIREFLY_CUT", 3)) * time.Second) // so long is it cut, under load
 	if kept = d.kept() - kept; kept == 0 {
 		d.t.Errorf("%s: nothing was held back: nothing was tested", ways)
 	}
