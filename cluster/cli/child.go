@@ -74,9 +74,10 @@ func (c *child) begins(r node.Running, now time.Time) {
 
 // An ending is how a process ended.
 type ending struct {
-	child *child
-	code  int // -1: by a signal
-	text  string
+	child  *child
+	code   int            // -1: by a signal
+	signal syscall.Signal // 0 or less: none was seen
+	text   string
 }
 
 // unseen is the code of a process that is not this one's child: only its run file says how it ended.
@@ -88,6 +89,9 @@ func (c *child) wait() ending {
 	err := command.Wait()
 	at := command.ProcessState
 	e := ending{child: c, code: at.ExitCode(), text: at.String()}
+	if how, ok := at.Sys().(syscall.WaitStatus); ok {
+		e.signal = how.Signal()
+	}
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		e.text = err.Error()
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -142,6 +143,13 @@ func runFake(ctx context.Context, c *node.Config, name string, _ *slog.Logger) (
 		return errors.New("these are my last words")
 	case "behind":
 		return persist.Behind{"make table state_room"}
+	case "unborn": // as a process is before it listens to signals
+		signal.Reset(syscall.SIGTERM)
+		if err := note(c, "unborn "+name); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	n, _ := c.Node(name)
 	r := node.Running{Name: name, Roles: n.Roles, Incarnation: uint64(os.Getpid()),

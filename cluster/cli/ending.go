@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -18,6 +19,9 @@ func (s *Supervisor) childEnded(beside context.Context, e ending) {
 	if left || e.code != 0 {
 		s.certify(beside, dead)
 		dead.Forget(dir) //nolint:errcheck // the next process replaces the file
+	}
+	if told := s.phase >= stopping || c.held; told && !left && e.signal == syscall.SIGTERM {
+		e.code = 0 // it was told to stop before it had begun anything, and to listen to that
 	}
 	switch {
 	case e.code == 0 && s.phase >= stopping:

@@ -107,6 +107,17 @@ func TestAHungNodeIsNamedAndKilledAfterTheDrainTimeout(t *testing.T) {
 	}
 }
 
+func TestANodeThatIsStoppedBeforeItBeganIsStoppedInOrder(t *testing.T) {
+	t.Parallel()
+	p := prepare(t)
+	p.misbehave("game-2", "unborn")
+	up := p.begin("up")
+	p.within(time.Minute, "a process", func() bool { return slices.Contains(p.notes(), "unborn game-2") })
+	if code := up.ends(os.Interrupt); code != exitOK || !strings.Contains(up.text(), "game-2       stopped") {
+		t.Errorf("exit code %d:\n%s", code, up.text())
+	}
+}
+
 func TestASecondSignalKillsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := prepare(t, `drain_timeout = "1s"`, `drain_timeout = "10m"`)
